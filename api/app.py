@@ -1,0 +1,137 @@
+"""The application: routes, errors, headers, and the pool of readers that lives as long as it does."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+from urllib.parse import urlsplit
+
+from fastapi import FastAPI
+from starlette.middleware.gzip import GZipMiddleware
+from starlette.types import ASGIApp
+
+from api import errors
+from api.context import Context
+from api.fast import FastPath
+from api.routes import collections, nearest, search, service, tiles, web
+from layers.cluster import Cluster
+from layers.database import Readers
+from layers.settings import settings
+
+PROBLEM = {
+    "type": "object",
+    "required": ["type", "title", "status", "detail"],
+    "properties": {
+        "type": {"type": "string", "format": "uri-reference"},
+        "title": {"type": "string"},
+        "status": {"type": "integer"},
+        "detail": {"type": "string"},
+        "parameter": {"type": "string", "description": "The parameter at fault"},
+        "expected": {"type": "string", "description": "What would be right"},
+    },
+    "example": {
+        "type": "/problems/invalid-value",
+        "title": "A value is not valid",
+        "status": 400,
+        "detail": "lat must lie in -90…90: are longitude and latitude swapped?",
+        "parameter": "lat",
+        "expected": "degrees north, WGS 84",
+    },
+}
+REFUSALS: dict[int | str, dict[str, Any]] = {
+    status: {"description": words, "content": {errors.MEDIA_TYPE: {"schema": PROBLEM}}}
+    for status, words in (
+        (400, "A parameter is wrong"),
+        (404, "There is nothing here"),
+        (503, "The database is away or the queue is full; see Retry-After"),
+    )
+}
+
+
+class Service(FastAPI):
+    """FastAPI behind the fast path, which also gives every answer its headers."""
+
+    def build_middleware_stack(self) -> ASGIApp:
+        """The stack of FastAPI, with the fast path in front."""
+        stack = super().build_middleware_stack()
+        return FastPath(stack, lambda: self.state.context, _headers())
+
+
+def create_app(url: str) -> FastAPI:
+    """The application on a database.
+
+    Parameters
+    ----------
+    url : str
+        The database, brought up to date with ``layers.migrate``. It is first asked when a request comes, so the
+        service starts, and says that it is not ready, while the database is away.
+    """
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        readers = Readers(url, size=settings().pool_size, timeout_ms=settings().statement_timeout_ms)
+        app.state.context = Context(readers)
+        try:
+            yield
+        finally:
+            readers.close()
+
+    app = Service(
+        title="Leeward",
+        description="A hazard and shelter mapping service",
+        version=service.release(),
+        openapi_url="/api/openapi.json",
+        docs_url=None,
+        redoc_url=None,
+        lifespan=lifespan,
+        responses=REFUSALS,
+    )
+    app.add_middleware(GZipMiddleware, minimum_size=2000, compresslevel=1)
+    errors.install(app)
+    for module in (service, collections, tiles, nearest, search, web):
+        app.include_router(module.router)
+    return app
+
+
+def app_from_environment() -> FastAPI:
+    """The application for a server's worker: on LEEWARD_SERVED_DATABASE_URL, else the usual database."""
+    configured = settings().served_database_url or settings().database_url
+    return create_app(configured or Cluster(settings().home).url)
+
+
+def _headers() -> list[tuple[bytes, bytes]]:
+    """What every answer says to browsers."""
+    basemap = _basemap_host()
+    policy = {
+        "default-src": "'self'",
+        "script-src": "'self'",
+        "worker-src": "'self' blob:",
+        "child-src": "blob:",
+        "img-src": f"'self' data: blob:{basemap}",
+        "style-src": "'self' 'unsafe-inline'",
+        "font-src": "'self' data:",
+        "connect-src": f"'self'{basemap}",
+        "object-src": "'none'",
+        "base-uri": "'none'",
+        "form-action": "'none'",
+        "frame-ancestors": "'none'",
+    }
+    text = "; ".join(f"{name} {value}" for name, value in policy.items())
+    return [
+        (b"content-security-policy", text.encode("latin-1")),
+        (b"x-content-type-options", b"nosniff"),
+        (b"referrer-policy", b"no-referrer"),
+    ]
+
+
+def _basemap_host() -> str:
+    """The basemap's host as a source of the policy, with a space before it; nothing when there is none."""
+    basemap = settings().checked_basemap()
+    if basemap is None:
+        return ""
+    parts = urlsplit(str(basemap["url"]))
+    host = parts.netloc
+    if "{" in host:  # one of several hosts, such as t{s}.example.org
+        host = "*." + host.split(".", 1)[1]
+    return f" {parts.scheme}://{host}"

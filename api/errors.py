@@ -1,0 +1,111 @@
+"""One table from exceptions to problems (RFC 9457, ``application/problem+json``)."""
+
+from __future__ import annotations
+
+import logging
+from http import HTTPStatus
+from typing import Any
+
+import orjson
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
+from pydantic import ValidationError
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+
+from layers.errors import InvalidValue, LeewardError, NotFound, Unavailable, UnknownParameter
+
+log = logging.getLogger("leeward")
+
+STATUS: dict[type[LeewardError], HTTPStatus] = {
+    InvalidValue: HTTPStatus.BAD_REQUEST,
+    UnknownParameter: HTTPStatus.BAD_REQUEST,
+    NotFound: HTTPStatus.NOT_FOUND,
+    Unavailable: HTTPStatus.SERVICE_UNAVAILABLE,
+}
+RETRY_AFTER_S = 5
+MEDIA_TYPE = "application/problem+json"
+
+
+def problem(status: int, slug: str, title: str, detail: str, **further: Any) -> Response:
+    """A problem as a response; members that are None are left out."""
+    body = {"type": f"/problems/{slug}", "title": title, "status": int(status), "detail": detail, **further}
+    headers = {"Cache-Control": "no-store"}
+    if status == HTTPStatus.SERVICE_UNAVAILABLE:
+        headers["Retry-After"] = str(RETRY_AFTER_S)
+    content = orjson.dumps({name: value for name, value in body.items() if value is not None})
+    return Response(content, status_code=status, headers=headers, media_type=MEDIA_TYPE)
+
+
+def problem_of(error: Exception) -> Response:
+    """The response to an exception; 500 for those that are not in the table, which are logged."""
+    if isinstance(error, ValidationError | RequestValidationError):
+        error = invalid(error)
+    if isinstance(error, LeewardError):
+        status = next((STATUS[kind] for kind in type(error).__mro__ if kind in STATUS), HTTPStatus.INTERNAL_SERVER_ERROR)
+        if status == HTTPStatus.INTERNAL_SERVER_ERROR:
+            log.error("%s", error, exc_info=error)
+        return problem(
+            status, error.slug, error.title, error.detail, parameter=error.parameter, expected=error.expected
+        )
+    if isinstance(error, HTTPException):
+        response = problem(error.status_code, _slug(error.status_code), HTTPStatus(error.status_code).phrase, error.detail)
+        response.headers.update(error.headers or {})
+        return response
+    log.error("an answer failed", exc_info=error)
+    return problem(500, "internal", "The service failed", "the service failed; the failure is in its log")
+
+
+def invalid(error: ValidationError | RequestValidationError) -> LeewardError:
+    """The first error of a validation, in our own words."""
+    first = error.errors()[0]
+    place = [str(part) for part in first["loc"] if part not in ("query", "path", "header")]
+    name = place[0] if place else "query"
+    kind, context = first["type"], first.get("ctx", {})
+    if kind == "extra_forbidden":
+        return unknown_parameter(name)
+    if isinstance(context.get("error"), LeewardError):
+        cause: LeewardError = context["error"]
+        return type(cause)(cause.detail, parameter=cause.parameter or name, expected=cause.expected)
+    if kind == "missing":
+        return InvalidValue(f"{name} is missing", parameter=name, expected=f"a value for {name}")
+    return InvalidValue(f"{name}: {_sentence(first['msg'])}", parameter=name, expected=_expected(kind, context))
+
+
+def unknown_parameter(name: str, expected: str | None = None) -> UnknownParameter:
+    """The problem of a parameter that does not exist, or that the asker may not use: the two are not told apart."""
+    return UnknownParameter(f"there is no parameter {name[:80]!r}", parameter=name[:80], expected=expected)
+
+
+def install(app: FastAPI) -> None:
+    """Answer every exception of the application with a problem."""
+
+    async def answer(_: Request, error: Exception) -> Response:
+        return problem_of(error)
+
+    for kind in (LeewardError, RequestValidationError, ValidationError, HTTPException, Exception):
+        app.add_exception_handler(kind, answer)
+
+
+def _sentence(message: str) -> str:
+    message = message.removeprefix("Value error, ").removeprefix("Input should be ")
+    return message[:1].lower() + message[1:]
+
+
+def _expected(kind: str, context: dict[str, Any]) -> str | None:
+    if kind in ("less_than_equal", "greater_than_equal"):
+        limit = context.get("le", context.get("ge"))
+        return f"{'at most' if 'le' in context else 'at least'} {limit:g}"
+    table = {
+        "int_parsing": "a whole number", "int_parsing_size": "a whole number", "int_from_float": "a whole number",
+        "float_parsing": "a number", "finite_number": "a finite number", "bool_parsing": "true or false",
+        "string_too_long": f"at most {context.get('max_length')} characters",
+        "string_too_short": f"at least {context.get('min_length')} character",
+        "literal_error": str(context.get("expected")),
+    }  # fmt: skip
+    return table.get(kind)
+
+
+def _slug(status: int) -> str:
+    return {404: "not-found", 405: "method-not-allowed"}.get(status, HTTPStatus(status).phrase.lower().replace(" ", "-"))

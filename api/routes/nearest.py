@@ -1,0 +1,112 @@
+"""The items nearest to an incident."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+from urllib.parse import parse_qsl
+
+from fastapi import APIRouter
+from fastapi import Query as QueryParameters
+from pydantic import Field
+from starlette.responses import Response
+
+from api.context import InContext
+from api.errors import unknown_parameter
+from api.parameters import Query, names_of
+from gis.nearest import K_AT_MOST, Question, nearest_json
+from layers.database import Readers
+from layers.errors import InvalidValue
+
+router = APIRouter(tags=["Nearest"])
+GEOJSON = "application/geo+json"
+BY_ROAD = ("max_s", "route", "profile")
+EXAMPLE: dict[str, Any] = {
+    "type": "FeatureCollection",
+    "features": [
+        {
+            "type": "Feature",
+            "id": "shelters.81",
+            "geometry": {"type": "Point", "coordinates": [105.5512, 27.3044]},
+            "properties": {
+                "name": "马鞍中学避难场所", "class": "short", "status": "open", "capacity_persons": 600,
+                "occupancy_persons": 180, "layer": "shelters", "fid": 81, "rank": 1, "distance_m": 812.406,
+                "bearing_deg": 141.2, "places_persons": 420, "suitability": "suitable", "age_s": 5400, "sample": True,
+            },
+        }
+    ],
+    "skipped": [
+        {
+            "id": "shelters.7", "layer": "shelters", "fid": 7, "name": "李家湾活动室", "distance_m": 390.118,
+            "bearing_deg": 12.9, "geometry": {"type": "Point", "coordinates": [105.549, 27.3134]},
+            "reason": "inside_hazard", "also": [], "sample": True,
+            "evidence": {"zone_id": "risk_zones.3", "zone_name": "李家湾危险区", "hazard": "landslide", "risk_class": "high"},
+        }
+    ],
+    "place": [{"id": "admin_areas.1", "level": "county", "name": "云岭县", "sample": True}],
+    "hazards_here": [],
+    "skipped_counts": {"shelters": 1},
+    "query": {"lon": 105.55, "lat": 27.31, "layers": ["shelters"], "by": "line", "hazard": "landslide"},
+    "answered_at": "2026-11-20T06:20:00.000Z",
+}  # fmt: skip
+
+
+class NearestQuery(Query):
+    """What is asked for: where, of which layers, and what an item must offer."""
+
+    lon: Annotated[float, Field(description="The incident: degrees east, WGS 84", examples=[105.55])]
+    lat: Annotated[float, Field(description="The incident: degrees north, WGS 84", examples=[27.31])]
+    layers: Annotated[
+        str | None,
+        Field(max_length=2000, description="Layers, parted by commas; without it: shelters, teams and depots"),
+    ] = None
+    k: Annotated[int | None, Field(ge=1, le=K_AT_MOST, description="Items a layer; without it: as the layer says")] = None
+    by: Annotated[Literal["line"], Field(description="How distance is measured: `line` is what there is")] = "line"
+    hazard: Annotated[str | None, Field(max_length=100, description="The hazard's code", examples=["landslide"])] = None
+    places: Annotated[int | None, Field(ge=0, le=10**9, description="Places needed, persons")] = None
+    open: Annotated[bool, Field(description="Rank only what is stated to be open")] = False
+    level: Annotated[str | None, Field(max_length=1000, description="Codes of level, parted by commas")] = None
+    class_: Annotated[str | None, Field(alias="class", max_length=1000, description="Codes of class, parted by commas")] = None
+    speciality: Annotated[str | None, Field(max_length=1000, description="Codes of speciality, parted by commas")] = None
+    item: Annotated[
+        str | None, Field(max_length=200, description="Depots that hold this: start of an item's code or part of its name")
+    ] = None
+    max_m: Annotated[float | None, Field(description="The greatest distance, metres")] = None
+    include: Annotated[Literal["all"] | None, Field(description="`all` ranks everything and skips nothing")] = None
+
+    def question(self) -> Question:
+        """The question as the analysis understands it."""
+        return Question(
+            lon=self.lon, lat=self.lat, layers=names_of(self.layers or ""), k=self.k, hazard=self.hazard or None,
+            places=self.places, open=self.open, level=names_of(self.level or ""), class_=names_of(self.class_ or ""),
+            speciality=names_of(self.speciality or ""), item=self.item or None, max_m=self.max_m,
+            include_all=self.include == "all",
+        )  # fmt: skip
+
+
+def answer(readers: Readers, query_string: str) -> Response:
+    """The response to a query string: what the fast path and the route both give."""
+    given = dict(parse_qsl(query_string, keep_blank_values=True, max_num_fields=100))
+    if given.get("by", "line") != "line":
+        raise InvalidValue(
+            f"by={given['by'][:40]} is not answered: distance by line is what there is", parameter="by", expected="line"
+        )
+    for name in BY_ROAD:
+        if name in given:
+            raise unknown_parameter(name, "by road only; by=line is what there is")
+    question = NearestQuery.model_validate(given).question()
+    return Response(nearest_json(readers, question), media_type=GEOJSON, headers={"Cache-Control": "no-store"})
+
+
+@router.get(
+    "/nearest",
+    summary="The items nearest to an incident, and those left out",
+    responses={200: {"content": {GEOJSON: {"example": EXAMPLE}}}},
+)
+def nearest(context: InContext, query: Annotated[NearestQuery, QueryParameters()]) -> Response:
+    """Items in rank order: each has its distance on the WGS 84 spheroid in metres, and its bearing.
+
+    A shelter that is closed, full, unsuitable for the hazard, inside a danger zone of that hazard, or a hut never
+    designated as a shelter is not ranked; it stands in `skipped` with the reason and the evidence. What is not known
+    is ranked, and stays unknown (null).
+    """
+    return Response(nearest_json(context.readers, query.question()), media_type=GEOJSON)

@@ -1,0 +1,179 @@
+"""Verbs that read and write layers."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from cli.output import errors, plain_errors, print_json, progress
+from layers import demo as sample_county
+from layers.catalog import catalog
+from layers.database import database_url
+from layers.errors import InvalidValue, NotFound
+from layers.importing import Options, Report, import_file
+from layers.migrate import migrate
+from layers.osm_import import import_osm
+from layers.rasters import add
+from layers.template import write_template
+
+Json = Annotated[bool, typer.Option("--json", help="Print machine-readable output.")]
+
+
+def layers(layer: Annotated[str | None, typer.Argument()] = None, as_json: Json = False) -> None:
+    """List the layers, or the fields of one."""
+    with plain_errors():
+        book = catalog()
+        if layer is None:
+            if as_json:
+                print_json([{"id": d.id, "title": d.title.model_dump(), "geometry": d.geometry} for d in book.values()])
+                return
+            listing = Table("layer", "geometry", "中文", "English")
+            for d in book.values():
+                listing.add_row(d.id, d.geometry, d.title.zh, d.title.en)
+        else:
+            definition = book[layer]
+            if as_json:
+                print_json(definition.model_dump(mode="json"))
+                return
+            listing = Table("field", "type", "unit", "public", "中文", "English")
+            for name, field in definition.fields.items():
+                listing.add_row(name, field.type, field.unit or "", "yes" if field.public else "no", field.label.zh, field.label.en)
+        Console().print(listing)
+
+
+def template(layer: str, file: Annotated[Path | None, typer.Argument()] = None) -> None:
+    """Write an XLSX with the layer's headings, drop-downs of coded values and one example row."""
+    with plain_errors():
+        target = file or Path(f"{layer}.xlsx")
+        write_template(catalog(), catalog()[layer], target)
+        print(target)
+
+
+def _pairs(given: list[str] | None, name: str, expected: str) -> dict[str, str]:
+    pairs = {}
+    for text in given or []:
+        left, sign, right = text.rpartition("=")
+        if not sign or not left or not right:
+            raise InvalidValue(f"{text!r} is no pair", parameter=name, expected=expected)
+        pairs[left.strip()] = right.strip()
+    return pairs
+
+
+def import_command(
+    layer: str,
+    file: Path,
+    crs: Annotated[str | None, typer.Option(help="EPSG:n, GCJ-02 or BD-09; else the file's own.")] = None,
+    area: Annotated[str | None, typer.Option(help="any, an admin area's code, or west,south,east,north.")] = None,
+    columns: Annotated[list[str] | None, typer.Option("--map", help="COLUMN=FIELD; FIELD - leaves it out.")] = None,
+    constants: Annotated[list[str] | None, typer.Option("--set", help="FIELD=VALUE for every row that has none.")] = None,
+    on_conflict: Annotated[str, typer.Option(help="skip, or update rows whose key is there with other values.")] = "skip",
+    rejects: Annotated[Path | None, typer.Option(help="Where rejected rows go; else FILE.rejects.csv here.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Read and check; write nothing.")] = False,
+    encoding: Annotated[str | None, typer.Option(help="The text's encoding; else found out.")] = None,
+    sheet: Annotated[str | None, typer.Option(help="The sheet of a spreadsheet; else the first with data.")] = None,
+    source: Annotated[str | None, typer.Option(help="The id of the source.")] = None,
+    licence: Annotated[str | None, typer.Option(help="The source's licence.")] = None,
+    attribution: Annotated[str | None, typer.Option(help="The words that the source asks for.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Import a file into a layer; every row is accounted for."""
+    with plain_errors():
+        if on_conflict not in ("skip", "update"):
+            raise InvalidValue(f"{on_conflict!r} is no way out", parameter="on-conflict", expected="skip or update")
+        options = Options(
+            crs=crs, area=area, columns=_pairs(columns, "map", "COLUMN=FIELD"),
+            constants=_pairs(constants, "set", "FIELD=VALUE"), update=on_conflict == "update", rejects=rejects,
+            dry_run=dry_run, encoding=encoding, sheet=sheet, source=source, licence=licence, attribution=attribution,
+        )  # fmt: skip
+        catalog()[layer]
+        if not file.exists():
+            raise NotFound(f"there is no file {file}", parameter="file")
+        with database_url() as url, progress(f"import {file.name}") as tell:
+            migrate(url)
+            report = import_file(url, layer, file, options, tell)
+        _print_report(report, as_json)
+
+
+def _print_report(report: Report, as_json: bool) -> None:
+    if as_json:
+        print_json(dataclasses.asdict(report))
+        return
+    for note in report.notes:
+        errors.print(f"note: {note}", markup=False, soft_wrap=True)
+    for heading, name in report.columns.items():
+        errors.print(f"column {heading} → {name}", markup=False, soft_wrap=True)
+    if report.unused:
+        errors.print(f"columns not used: {', '.join(report.unused)}", markup=False, soft_wrap=True)
+    for flag, count in sorted(report.flags.items()):
+        errors.print(f"flagged {flag}: {count}", markup=False)
+    for column, count in report.unread.items():
+        first = [e for e in report.unread_examples if e["column"] == column][:3]
+        shown = ", ".join(f"row {e['row']} {e['value']!r}" for e in first)
+        errors.print(f"unread in {column}: {count}, kept as unknown ({shown}…)", markup=False, soft_wrap=True)
+    for reason, count in report.reasons.items():
+        errors.print(f"rejected {count}: {reason}", markup=False, soft_wrap=True)
+    if report.rejects_file:
+        errors.print(f"rejected rows, to mend and import again: {report.rejects_file}", markup=False, soft_wrap=True)
+    print(("dry run, nothing written: " if report.dry_run else "") + report.line())
+
+
+def import_osm_command(file: Path, as_json: Json = False) -> None:
+    """Import roads, facilities, shelters, teams, settlements, rivers and admin areas from an OpenStreetMap extract."""
+    with plain_errors():
+        if not file.exists():
+            raise NotFound(f"there is no file {file}", parameter="file")
+        with database_url() as url, progress(f"import {file.name}") as tell:
+            migrate(url)
+            answer = import_osm(url, file, tell)
+        if as_json:
+            print_json(answer)
+            return
+        for layer, counts in answer["layers"].items():
+            print(f"{layer}: objects {counts['objects']}, with rows {counts['objects_imported']}, left out {counts['left_out']}; {counts['line']}")
+            for reason, count in counts["left_out_reasons"].items():
+                errors.print(f"  left out {count}: {reason}", markup=False, soft_wrap=True)
+
+
+def import_raster(raster: Annotated[str, typer.Argument(help="elevation, …")], file: Path) -> None:
+    """Keep a raster as a cloud-optimised GeoTIFF."""
+    with plain_errors():
+        if not file.exists():
+            raise NotFound(f"there is no file {file}", parameter="file")
+        print(add(raster, file).path)
+
+
+def demo(
+    scale: Annotated[float, typer.Option(help="Multiplies the rows.", min=0.05, max=1000)] = 1,
+    load_only: Annotated[bool, typer.Option("--load-only", help="Load the county and serve nothing.")] = False,
+    clear: Annotated[bool, typer.Option("--clear", help="Take the sample data away, and nothing else.")] = False,
+) -> None:
+    """Load the sample county and serve it."""
+    with plain_errors(), database_url() as url:
+        migrate(url)
+        if clear:
+            gone = sample_county.clear(url)
+            print("\n".join(f"{layer}: {count} sample rows taken away" for layer, count in gone.items()) or "no sample data")
+            return
+        with progress("sample county") as tell:
+            counts = sample_county.load(url, scale=scale, progress=tell)
+        for layer, count in counts.items():
+            errors.print(f"{layer}: {count} sample rows", markup=False)
+        if not load_only:
+            from cli.service import run
+
+            run(url)
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verbs."""
+    app.command()(layers)
+    app.command()(template)
+    app.command(name="import")(import_command)
+    app.command(name="import-osm")(import_osm_command)
+    app.command(name="import-raster")(import_raster)
+    app.command()(demo)

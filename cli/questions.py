@@ -1,0 +1,90 @@
+"""Verbs that ask."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from cli.output import errors, plain_errors, print_json
+from layers.catalog import catalog
+from layers.database import Readers, database_url
+from layers.errors import InvalidValue
+from layers.migrate import migrate
+
+COMPASS = ("N", "NE", "E", "SE", "S", "SW", "W", "NW")
+
+
+def nearest(
+    lon: float,
+    lat: float,
+    layers: Annotated[str | None, typer.Option(help="Layers, with commas between; else those ranked by default.")] = None,
+    k: Annotated[int | None, typer.Option(help="How many of each layer.")] = None,
+    by: Annotated[str, typer.Option(help="line; by road is not there yet.")] = "line",
+    hazard: Annotated[str | None, typer.Option(help="Leaves out what is not fit for it.")] = None,
+    places: Annotated[int | None, typer.Option(help="Places needed, persons.")] = None,
+    include: Annotated[str | None, typer.Option(help="all: rank everything, leave nothing out.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the GeoJSON answer.")] = False,
+) -> None:
+    """Print the nearest shelters, teams and depots to a place, and what nearer ones were left out."""
+    with plain_errors():
+        from gis.nearest import Question, nearest as answer_nearest
+
+        if by != "line":
+            raise InvalidValue(f"{by!r} is not there yet", parameter="by", expected="line")
+        if include not in (None, "all"):
+            raise InvalidValue(f"{include!r} is unknown", parameter="include", expected="all")
+        question = Question(
+            lon=lon, lat=lat, layers=tuple((layers or "").split(",")) if layers else (), k=k, hazard=hazard, places=places,
+            include_all=include == "all",
+        )  # fmt: skip
+        with database_url() as url:
+            migrate(url)
+            readers = Readers(url, size=1)
+            answer = answer_nearest(readers, question)
+            readers.close()
+        if as_json:
+            print_json(answer)
+        else:
+            _print(answer)
+
+
+def _print(answer: dict[str, Any]) -> None:
+    book, screen = catalog(), Console()
+    listing = Table("", "layer", "name", "distance", "direction", "places", "age", "")
+    for feature in answer["features"]:
+        p = feature["properties"]
+        name_field = book[p["layer"]].name_field
+        listing.add_row(
+            str(p["rank"]), book[p["layer"]].title.zh, escape(str(p.get(name_field or "", "") or "—")), _metres(p["distance_m"]),
+            COMPASS[round(p["bearing_deg"] / 45) % 8], _places(p), _age(p.get("age_s")), "sample" if p["sample"] else "",
+        )  # fmt: skip
+    screen.print(listing)
+    for item in answer["skipped"]:
+        name = item["name"] or item["id"]
+        errors.print(f"nearer, not ranked: {name}, {_metres(item['distance_m'])}: {item['reason']}", markup=False, soft_wrap=True)
+
+
+def _metres(distance_m: float) -> str:
+    return f"{distance_m:.0f} m" if distance_m < 1000 else f"{distance_m / 1000:.1f} km"
+
+
+def _places(properties: dict[str, Any]) -> str:
+    if "places_persons" not in properties:
+        return ""
+    places = properties["places_persons"]
+    return "unknown" if places is None else str(places)
+
+
+def _age(age_s: float | None) -> str:
+    if age_s is None:
+        return "unknown"
+    return f"{age_s / 60:.0f} min" if age_s < 3600 else f"{age_s / 3600:.0f} h" if age_s < 86400 else f"{age_s / 86400:.0f} d"
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verbs."""
+    app.command(context_settings={"ignore_unknown_options": True})(nearest)

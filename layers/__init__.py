@@ -1,0 +1,1 @@
+"""What is known: layers in PostGIS, defined by one TOML file each."""

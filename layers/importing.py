@@ -1,0 +1,564 @@
+"""Import: files and frames into layers, every row accounted for, in one transaction."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import gc
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import shapely
+
+from layers import coordinates, geometries, reading, values
+from layers.catalog import catalog, profile_of
+from layers.database import Cursor, one, rows, sql, transaction
+from layers.definition import Definition, Profile, Source
+from layers.errors import ImportRefused, InvalidValue
+from layers.geometries import Area, Placed
+from layers.settings import settings
+from layers.staging import Batch, Staging, typed
+from layers.tables import SAMPLE_SOURCE, table
+
+OWN_COLUMNS = ("leeward_row", "leeward_column", "leeward_reason", "leeward_proposal")
+EXAMPLE_NOTE = "示例行，导入前请删除 / example row, delete before importing"
+NOTED_VALUES = 1000
+
+Progress = Callable[[float], None]
+
+
+@dataclass(frozen=True)
+class Rejection:
+    """Why a row was not imported."""
+
+    row: int
+    column: str
+    reason: str
+    proposal: str | None = None
+
+
+@dataclass
+class Report:
+    """What became of an import: ``read`` is the sum of the four counts after it."""
+
+    layer: str
+    file: str
+    source: str
+    crs: str | None = None
+    read: int = 0
+    imported: int = 0
+    updated: int = 0
+    unchanged: int = 0
+    rejected: int = 0
+    dry_run: bool = False
+    columns: dict[str, str] = field(default_factory=dict)
+    unused: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    flags: dict[str, int] = field(default_factory=dict)
+    unread: dict[str, int] = field(default_factory=dict)
+    unread_examples: list[dict[str, Any]] = field(default_factory=list)
+    reasons: dict[str, int] = field(default_factory=dict)
+    rejects_file: str | None = None
+
+    def line(self) -> str:
+        """The counts in one line."""
+        return (
+            f"read {self.read}, imported {self.imported}, updated {self.updated}, "
+            f"unchanged {self.unchanged}, rejected {self.rejected}"
+        )
+
+
+@dataclass(frozen=True)
+class Options:
+    """How a file is to be read.
+
+    Parameters
+    ----------
+    crs : str, optional
+        ``EPSG:n``, ``GCJ-02`` or ``BD-09``; else the file's own, or found out.
+    area : str, optional
+        An admin area's code, ``w,s,e,n``, or ``any``; else LEEWARD_AREA.
+    columns : mapping of heading to field
+        Counts before aliases; ``-`` leaves a column out.
+    constants : mapping of field to text
+        A value for every row that the file leaves empty.
+    update : bool
+        Whether a row whose key is there with other values replaces them.
+    source : str, optional
+        The id of the source; else the profile's, else the layer's own.
+    """
+
+    crs: str | None = None
+    area: str | None = None
+    columns: Mapping[str, str] = field(default_factory=dict)
+    constants: Mapping[str, str] = field(default_factory=dict)
+    update: bool = False
+    rejects: Path | None = None
+    dry_run: bool = False
+    encoding: str | None = None
+    sheet: str | None = None
+    source: str | None = None
+    licence: str | None = None
+    attribution: str | None = None
+
+
+class DryRun(Exception):
+    """Ends a transaction that is not to be kept."""
+
+
+def import_file(url: str, layer: str, path: Path, options: Options | None = None, progress: Progress | None = None) -> Report:
+    """Import a file into a layer, wholly or not at all.
+
+    Parameters
+    ----------
+    url : str
+        The database.
+    layer : str
+        The layer's id.
+    path : Path
+        Any vector file that GDAL reads, or CSV or a spreadsheet with coordinates.
+    progress : callable, optional
+        Given the share done, 0 to 1.
+
+    Returns
+    -------
+    Report
+        ``read = imported + updated + unchanged + rejected``; each rejected row stands in the rejects file.
+
+    Raises
+    ------
+    ImportRefused, InvalidValue, NotFound
+        When the file as a whole cannot be imported. Nothing was written then.
+    """
+    options = options or Options()
+    definition = catalog()[layer]
+    run = _Run(definition, path, options)
+    tell = progress or (lambda _: None)
+    try:
+        with transaction(url) as cursor:
+            run.prepare(cursor)
+            with _no_garbage_collection():
+                run.stage(cursor, tell)
+            run.merge(cursor)
+            if options.dry_run:
+                raise DryRun
+    except DryRun:
+        pass
+    run.write_rejects()
+    tell(1.0)
+    return run.report
+
+
+@contextmanager
+def _no_garbage_collection() -> Iterator[None]:
+    """Rows make millions of lists and no cycles: collecting them over and over doubles the time of reading."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
+
+
+class _Run:
+    """One import of one file."""
+
+    def __init__(self, definition: Definition, path: Path, options: Options) -> None:
+        self.definition = definition
+        self.path = path
+        self.options = options
+        self.table = reading.table(path, encoding=options.encoding, sheet=options.sheet)
+        self.profile: Profile | None = profile_of(definition.id, self.table.headings)
+        self.source_id, self.source = self._source()
+        self.report = Report(definition.id, path.name, self.source_id, dry_run=options.dry_run, notes=list(self.table.notes))
+        own = {**dict.fromkeys((n for n in OWN_COLUMNS if n in self.table.headings), "-"), **options.columns}
+        given = dict(self.profile.columns) if self.profile else {}
+        self.columns = values.columns(definition, self.table.headings, given, own)
+        self.rejections: list[Rejection] = []
+        self._note_columns()
+
+    def _source(self) -> tuple[str, Source]:
+        options, profile = self.options, self.profile
+        if options.source == SAMPLE_SOURCE:
+            raise InvalidValue("`sample` is the source of the sample county", parameter="source")
+        source = profile.source if profile else self.definition.source
+        source_id = options.source or (profile.source_id if profile else f"local_{self.definition.id}")
+        changes = {"licence": options.licence, "attribution": options.attribution}
+        changes |= {"name": options.source} if options.source else {}
+        return source_id, source.model_copy(update={k: v for k, v in changes.items() if v})
+
+    def _note_columns(self) -> None:
+        report, headings = self.report, self.table.headings
+        matched = {headings[number]: name for name, number in (*self.columns.fields.items(), *self.columns.places.items())}
+        matched |= {headings[number]: name for number, (name, _) in self.columns.flags.items()}
+        report.columns = matched
+        report.unused = [heading for heading in self.columns.unused if heading not in OWN_COLUMNS]
+        report.notes += self.columns.notes
+        if self.profile:
+            report.notes.append(f"file recognised: {self.profile.title.en} ({self.profile.source.licence})")
+        places = self.columns.places
+        if self.definition.has_geometry and not self.table.vector and "wkt" not in places and not {"x", "y"} <= set(places):
+            raise ImportRefused(
+                f"{self.path.name} has no columns for longitude and latitude; it has {', '.join(headings)}",
+                parameter="map",
+                expected="--map COLUMN=lon --map COLUMN=lat, or a column with WKT",
+            )
+        if not self.columns.fields and not self.columns.flags:
+            raise ImportRefused(
+                f"no column of {self.path.name} fits a field of {self.definition.id}",
+                parameter="map",
+                expected="--map COLUMN=FIELD; fields: " + ", ".join(self.definition.fields),
+            )
+
+    # --- reading
+
+    def prepare(self, cursor: Cursor) -> None:
+        """Set up what reading a chunk needs: area, constants, readers."""
+        self.area = _area(cursor, self.options.area)
+        definition, book = self.definition, catalog()
+        self.constants = self._constants()
+        names = {*self.columns.fields, *(name for name, _ in self.columns.flags.values()), *self.constants}
+        names |= {n for n, f in definition.fields.items() if f.default is not None}
+        self.fields = [name for name in definition.fields if name in names]
+        self.readers = {
+            name: values.reader(book, definition, name, self.columns.factors.get(name, 1), _items(cursor, definition, name, self.source_id))
+            for name in self.columns.fields
+        }
+        self.translations = {
+            self.table.headings.index(heading): table
+            for heading, table in (self.profile.values if self.profile else {}).items()
+            if heading in self.table.headings
+        }
+
+    def _constants(self) -> dict[str, Any]:
+        definition = self.definition
+        given: dict[str, Any] = dict(self.profile.set) if self.profile else {}
+        for name, text in {**given, **self.options.constants}.items():
+            if name not in definition.fields:
+                raise InvalidValue(f"{definition.id} has no field {name!r}", parameter="set", expected=", ".join(definition.fields))
+            read = values.reader(catalog(), definition, name, 1, {})([text])
+            if read.unread or read.wrong:
+                raise InvalidValue(f"{text!r} is no value of {name}", parameter="set")
+            given[name] = read.values[0]
+        return given
+
+    def stage(self, cursor: Cursor, progress: Progress) -> None:
+        """Read the file chunk by chunk; PostgreSQL takes one in while the next is being read."""
+        self.staging = Staging(cursor, self.definition, self.fields, self.source_id)
+        pending: Future[None] | None = None
+        with ThreadPoolExecutor(1) as pool:
+            for chunk in self.table.chunks():
+                batch = self._batch(chunk)
+                if pending is not None:
+                    pending.result()
+                pending = pool.submit(self.staging.copy, batch)
+                progress(0.7 * chunk.done_ratio)
+            if pending is not None:
+                pending.result()
+        if self.report.read == 0:
+            self.report.notes.append("the file has a heading and no rows")
+        for name, reader in self.readers.items():
+            if isinstance(reader, values.DateReader) and reader.ambiguous and reader.day_first is None:
+                self.report.notes.append(f"{name}: no day is over 12, so 3/4/2020 was read as month/day/year")
+
+    def _batch(self, chunk: reading.Chunk) -> Batch:
+        self.report.read += len(chunk.numbers) + len(chunk.broken)
+        self.rejections += [Rejection(number, "", reason) for number, reason in chunk.broken]
+        batch = Batch(chunk.numbers, {})
+        wrong: dict[int, Rejection] = {}
+        for name, number in self.columns.fields.items():
+            column = chunk.columns[number]
+            if number in self.translations:
+                table = self.translations[number]
+                column = [table.get(str(value).strip(), value) for value in column]
+            self._read_column(batch, chunk, name, number, self.readers[name](column), wrong)
+        self._read_flag_columns(batch, chunk)
+        self._fill_constants(batch)
+        if self.definition.has_geometry:
+            self._place(batch, chunk, wrong)
+        self._flag_zeros(batch)
+        self._check_required(batch, wrong)
+        self.rejections += wrong.values()
+        return batch.without(set(wrong))
+
+    def _read_column(
+        self, batch: Batch, chunk: reading.Chunk, name: str, number: int, read: values.Values, wrong: dict[int, Rejection]
+    ) -> None:
+        heading = self.table.headings[number]
+        batch.values[name] = read.values
+        for position, reason in read.wrong.items():
+            wrong.setdefault(position, Rejection(int(chunk.numbers[position]), heading, reason))
+        for position, text in read.unread.items():
+            batch.unread.setdefault(position, {})[heading] = text
+            flags = batch.flags.setdefault(position, [])
+            if "unread" not in flags:
+                flags.append("unread")
+            self.report.unread[heading] = self.report.unread.get(heading, 0) + 1
+            if len(self.report.unread_examples) < NOTED_VALUES:
+                self.report.unread_examples.append({"row": int(chunk.numbers[position]), "column": heading, "value": text})
+
+    def _read_flag_columns(self, batch: Batch, chunk: reading.Chunk) -> None:
+        for number, (name, codes) in self.columns.flags.items():
+            lists = batch.values.setdefault(name, [None] * len(chunk.numbers))
+            for position, value in enumerate(chunk.columns[number]):
+                if value is not None and values.plain(str(value)) in values.TRUE:
+                    lists[position] = [*(lists[position] or []), *codes]
+
+    def _fill_constants(self, batch: Batch) -> None:
+        count = len(batch.numbers)
+        for name in self.fields:
+            fallback = self.constants.get(name, self.definition.fields[name].default)
+            present = batch.values.get(name)
+            if present is None:
+                batch.values[name] = [fallback] * count
+            elif fallback is not None:
+                batch.values[name] = [fallback if value is None else value for value in present]
+
+    def _place(self, batch: Batch, chunk: reading.Chunk, wrong: dict[int, Rejection]) -> None:
+        places = self.columns.places
+        if chunk.geometries is not None and not ({"x", "y"} <= set(places) and shapely.is_missing(chunk.geometries).all()):
+            found, column = self._place_geometries(chunk.geometries), "geometry"
+        elif "wkt" in places and not {"x", "y"} <= set(places):
+            found, column = self._place_wkt(chunk.columns[places["wkt"]]), self.table.headings[places["wkt"]]
+        else:
+            found = self._place_points(chunk.columns[places["x"]], chunk.columns[places["y"]])
+            column = f"{self.table.headings[places['x']]}, {self.table.headings[places['y']]}"
+        batch.geometries = found.geometries
+        for position, (reason, proposal) in found.wrong.items():
+            wrong[position] = Rejection(int(chunk.numbers[position]), column, reason, proposal)
+        for position, flag in found.flags.items():
+            batch.flags.setdefault(position, []).append(flag)
+
+    def _place_points(self, x_column: Any, y_column: Any) -> Placed:
+        x, y = geometries.coordinate_numbers(x_column), geometries.coordinate_numbers(y_column)
+        if self.report.crs is None:
+            asked = self.options.crs
+            stated = coordinates.normal_crs(asked) if asked else (self.profile.crs if self.profile else None)
+            self.report.crs, note = geometries.crs_of_points(x, y, stated, asked is not None)
+            if note:
+                self.report.notes.append(note)
+            elif stated and not asked:
+                self.report.notes.append(f"coordinates read in {stated}")
+        return geometries.placed_points(self.definition, x, y, self.report.crs, self.area)
+
+    def _place_wkt(self, column: Any) -> Placed:
+        texts = np.array([str(value).strip() or None if value is not None else None for value in column], dtype=object)
+        if len(texts) == 0:
+            return Placed(np.array([], dtype=object), {}, {})
+        parsed = shapely.from_wkt(texts, on_invalid="ignore")
+        return self._place_geometries(parsed)
+
+    def _place_geometries(self, parsed: Any) -> Placed:
+        if self.report.crs is None:
+            stated = self.options.crs or self.table.crs
+            self.report.crs = coordinates.normal_crs(stated) if stated else "EPSG:4326"
+            if not stated and self.table.vector:
+                self.report.notes.append("the file states no CRS: read as EPSG:4326")
+        return geometries.placed(self.definition, parsed, self.report.crs, self.area)
+
+    def _flag_zeros(self, batch: Batch) -> None:
+        for name, field_ in self.definition.fields.items():
+            if field_.flag_zero and name in self.columns.fields:
+                flag = f"{name.split('_')[0]}_zero"
+                for position, value in enumerate(batch.values[name]):
+                    if value == 0:
+                        batch.flags.setdefault(position, []).append(flag)
+
+    def _check_required(self, batch: Batch, wrong: dict[int, Rejection]) -> None:
+        headings = self.table.headings
+        for name, field_ in self.definition.fields.items():
+            if not field_.required:
+                continue
+            present = batch.values.get(name, [None] * len(batch.numbers))
+            heading = headings[self.columns.fields[name]] if name in self.columns.fields else name
+            for position, value in enumerate(present):
+                if value is None:
+                    wrong.setdefault(position, Rejection(int(batch.numbers[position]), heading, f"{name} is missing"))
+        for position, note in enumerate(batch.values.get("note", ())):
+            if note == EXAMPLE_NOTE:
+                wrong[position] = Rejection(int(batch.numbers[position]), "note", "the template's example row")
+
+    # --- writing
+
+    def merge(self, cursor: Cursor) -> None:
+        """Write what is new, and the import itself."""
+        report = self.report
+        put_source(cursor, self.source_id, self.source)
+        import_id = one(
+            cursor,
+            "INSERT INTO leeward.imports (layer, source, file_name, file_sha256, crs) VALUES (%s, %s, %s, %s, %s) RETURNING id",
+            (self.definition.id, self.source_id, self.path.name, _digest(self.path), report.crs),
+        )
+        merged = self.staging.merge(update=self.options.update, import_id=import_id)
+        report.imported, report.updated, report.unchanged = merged.imported, merged.updated, merged.unchanged
+        report.flags = merged.flags
+        self.rejections += [Rejection(number, "", reason) for number, reason in merged.rejected]
+        report.rejected = len(self.rejections)
+        report.reasons = dict(Counter(_kind(rejection.reason) for rejection in self.rejections).most_common())
+        if report.read != report.imported + report.updated + report.unchanged + report.rejected:
+            raise AssertionError(f"the counts do not add up: {report.line()}")
+        counts = {k: v for k, v in dataclasses.asdict(report).items() if k in ("read", "imported", "updated", "unchanged", "rejected", "flags", "unread", "reasons")}
+        cursor.execute("UPDATE leeward.imports SET counts = %s WHERE id = %s", (json.dumps(counts), import_id))
+
+    def write_rejects(self) -> None:
+        """Write the rejected rows as they stood in the file, with what is wrong, to a CSV file that can be imported."""
+        if not self.rejections:
+            return
+        target = self.options.rejects or Path(f"{self.path.stem}.rejects.csv")
+        if target.resolve() == self.path.resolve():
+            target = target.with_name(f"{target.stem}.again.csv")
+        reasons = {rejection.row: rejection for rejection in self.rejections}
+        headings = [heading for heading in self.table.headings if heading not in OWN_COLUMNS]
+        kept = [n for n, heading in enumerate(self.table.headings) if heading not in OWN_COLUMNS]
+        unfinished = target.with_name(f".{target.name}.new")
+        with unfinished.open("w", encoding="utf-8-sig", newline="") as file:
+            writer = csv.writer(file)
+            writer.writerow([*OWN_COLUMNS, *headings, *(["wkt"] if self.table.vector else [])])
+            for chunk in self.table.chunks():
+                for position in np.flatnonzero(np.isin(chunk.numbers, list(reasons))):
+                    rejection = reasons.pop(int(chunk.numbers[position]))
+                    cells = ["" if chunk.columns[n][position] is None else chunk.columns[n][position] for n in kept]
+                    geometry = chunk.geometries[position] if chunk.geometries is not None else None
+                    shape = [shapely.to_wkt(geometry, rounding_precision=-1) if geometry is not None else ""] if self.table.vector else []
+                    writer.writerow([rejection.row, rejection.column, rejection.reason, rejection.proposal or "", *cells, *shape])
+            for rejection in reasons.values():
+                writer.writerow([rejection.row, rejection.column, rejection.reason, ""])
+        unfinished.replace(target)
+        self.report.rejects_file = str(target)
+
+
+def _kind(reason: str) -> str:
+    """A reason without its numbers, for counting."""
+    for sign in (" row ", " has this key", " is outside ", " has "):
+        if sign in reason:
+            reason = {" row ": "the same key as an earlier row, with other values", " has this key": "the key is there with other values"}.get(sign, reason)
+    return reason
+
+
+def _digest(path: Path) -> str | None:
+    if not path.is_file():
+        return None
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def put_source(cursor: Cursor, source_id: str, source: Source) -> None:
+    """Record a source, its licence and attribution."""
+    cursor.execute(
+        "INSERT INTO leeward.sources (id, name, licence, attribution, url) VALUES (%s, %s, %s, %s, %s)"
+        " ON CONFLICT (id) DO UPDATE SET name = EXCLUDED.name, licence = EXCLUDED.licence,"
+        " attribution = EXCLUDED.attribution, url = EXCLUDED.url",
+        (source_id, source.name, source.licence, source.attribution, source.url),
+    )
+
+
+def _area(cursor: Cursor, asked: str | None) -> Area | None:
+    """The area that rows must lie in: what was asked for, else LEEWARD_AREA, else None."""
+    text = asked or settings().area
+    if text is None or text == "any":
+        return None
+    if "," in text:
+        return Area.from_box(text)
+    shape = one(
+        cursor,
+        "SELECT ST_AsBinary(ST_Union(geom)) FROM layers.admin_areas WHERE NOT sample AND source_id = %s",
+        (text,),
+    ) or one(
+        cursor,
+        "SELECT ST_AsBinary(ST_Union(geom)) FROM layers.admin_areas WHERE NOT sample AND parent_code = %s",
+        (text,),
+    )
+    if shape is None:
+        raise InvalidValue(
+            f"there is no admin area with the code {text!r}",
+            parameter="area",
+            expected="any, west,south,east,north, or a code of the layer admin_areas (import that first)",
+        )
+    return Area(shapely.from_wkb(bytes(shape)), f"the admin area {text}")
+
+
+def _items(cursor: Cursor, definition: Definition, name: str, source_id: str) -> dict[str, int | None] | None:
+    """Source ids and names of the layer that a field points to, with their fids; None where two share a name."""
+    pointed = definition.fields[name].layer
+    if pointed is None:
+        return None
+    target = catalog()[pointed]
+    query = sql.SQL("SELECT fid, source_id, {} FROM {} ORDER BY source = %s DESC").format(
+        sql.Identifier(target.name_field or "source_id"), table(target)
+    )
+    names: dict[str, int | None] = {}
+    ids: dict[str, int | None] = {}
+    for fid, item_id, item_name in rows(cursor, query, (source_id,)):
+        if item_id is not None:
+            ids.setdefault(item_id, fid)
+        if item_name is not None:
+            names[item_name] = None if item_name in names else fid
+    return {**names, **ids}
+
+
+def import_frames(
+    cursor: Cursor, frames: Mapping[str, Any], source_id: str, source: Source, progress: Progress | None = None
+) -> dict[str, Report]:
+    """Write frames whose values are already those of the fields, in the transaction of ``cursor``.
+
+    Parameters
+    ----------
+    frames : mapping of layer id to GeoDataFrame or DataFrame
+        EPSG:4326; columns are field names; a field that points to an item holds its source id.
+
+    Returns
+    -------
+    dict of layer id to Report
+    """
+    put_source(cursor, source_id, source)
+    reports = {}
+    for number, (layer, frame) in enumerate(frames.items()):
+        reports[layer] = _import_frame(cursor, catalog()[layer], frame, source_id)
+        if progress:
+            progress((number + 1) / len(frames))
+    return reports
+
+
+def _import_frame(cursor: Cursor, definition: Definition, frame: Any, source_id: str) -> Report:
+    report = Report(definition.id, source_id, source_id, crs="EPSG:4326", read=len(frame))
+    columns = dict(typed(definition, frame))
+    for name, field_ in definition.fields.items():
+        if field_.layer is not None and name in columns:
+            known = _items(cursor, definition, name, source_id) or {}
+            columns[name] = [known[str(value)] for value in columns[name]]
+        if field_.default is not None:
+            columns[name] = [field_.default if v is None else v for v in columns.get(name, [None] * len(frame))]
+    wrong: set[int] = set()
+    batch = Batch(np.arange(1, len(frame) + 1), columns)
+    if definition.has_geometry:
+        if frame.crs is None or frame.crs.to_epsg() != 4326:
+            raise ImportRefused(f"the frame for {definition.id} is not in EPSG:4326")
+        found = geometries.placed(definition, frame.geometry.to_numpy(), "EPSG:4326", None)
+        batch.geometries = found.geometries
+        batch.flags = {position: [flag] for position, flag in found.flags.items()}
+        wrong = set(found.wrong)
+        report.reasons = dict(Counter(reason for reason, _ in found.wrong.values()))
+    import_id = one(
+        cursor,
+        "INSERT INTO leeward.imports (layer, source, crs) VALUES (%s, %s, 'EPSG:4326') RETURNING id",
+        (definition.id, source_id),
+    )
+    staging = Staging(cursor, definition, list(columns), source_id)
+    staging.copy(batch.without(wrong))
+    merged = staging.merge(update=True, import_id=import_id)
+    cursor.execute("DROP TABLE staging, verdict")
+    report.imported, report.updated, report.unchanged = merged.imported, merged.updated, merged.unchanged
+    report.rejected = len(wrong) + len(merged.rejected)
+    report.flags = merged.flags
+    counts = {"read": report.read, "imported": report.imported, "unchanged": report.unchanged, "rejected": report.rejected}
+    cursor.execute("UPDATE leeward.imports SET counts = %s WHERE id = %s", (json.dumps(counts), import_id))
+    return report

@@ -1,0 +1,463 @@
+"""Values of a file as values of a field: numbers, dates, codes, and the columns they come from."""
+
+from __future__ import annotations
+
+import datetime
+import math
+import re
+import unicodedata
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field as member
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from layers.catalog import Catalog
+from layers.definition import Definition, Field
+from layers.errors import InvalidValue
+
+MISSING = {
+    "", "-", "--", "—", "/", "n/a", "na", "nan", "null", "none", "unknown", "unk", "不详", "未知", "不明", "无数据", "暂无",
+    "待定", "待核实", "待查",
+}  # fmt: skip
+TRUE = {"是", "有", "yes", "y", "true", "t", "1", "√", "✓", "○", "◯", "对", "已", "有り", "あり"}
+FALSE = {"否", "无", "無", "没有", "no", "n", "false", "f", "0", "×", "✗", "未", "無し", "なし"}
+SEPARATORS = re.compile(r"[,，、;；/|\n]+")
+IN_BRACKETS = re.compile(r"[（(\[【]([^）)\]】]*)[）)\]】]")
+NUMBER = re.compile(r"^[-+]?(\d+(\.\d*)?|\.\d+)([eE][-+]?\d{1,3})?$")
+GROUPED = re.compile(r"^[-+]?\d{1,3}(,\d{3})+(\.\d+)?$")
+UNIT_FACTORS: dict[str, dict[str, float]] = {
+    "CNY": {"元": 1, "cny": 1, "rmb": 1, "人民币": 1, "千元": 1e3, "万元": 1e4, "百万元": 1e6, "亿元": 1e8},
+    "m²": {"m²": 1, "m2": 1, "平方米": 1, "㎡": 1, "平米": 1, "亩": 2000 / 3, "公顷": 1e4, "ha": 1e4, "km²": 1e6, "km2": 1e6, "平方公里": 1e6},
+    "m³": {"m³": 1, "m3": 1, "立方米": 1, "方": 1, "万立方米": 1e4, "万m³": 1e4, "万m3": 1e4, "万方": 1e4, "10⁴m³": 1e4, "104m3": 1e4},
+    "m": {"m": 1, "米": 1, "km": 1000, "公里": 1000, "千米": 1000, "cm": 0.01, "厘米": 0.01},
+    "persons": {"人": 1, "persons": 1, "人数": 1, "名": 1, "万人": 1e4},
+    "households": {"户": 1, "households": 1},
+    "km/h": {"km/h": 1, "公里/小时": 1, "千米/时": 1},
+    "t": {"t": 1, "吨": 1},
+}
+DATE_FORMS = (
+    re.compile(r"^(?P<y>\d{4})[-/.年](?P<m>\d{1,2})[-/.月](?P<d>\d{1,2})日?(?:[T\s]*(?P<time>\d.*))?$"),
+    re.compile(r"^(?P<y>\d{4})(?P<m>\d{2})(?P<d>\d{2})$"),
+)
+REPUBLIC = re.compile(r"^(?:民國|民国)(?P<y>\d{2,3})[年./-](?P<m>\d{1,2})[月./-](?P<d>\d{1,2})日?$")
+YEAR_LAST = re.compile(r"^(?P<a>\d{1,2})[-/.](?P<b>\d{1,2})[-/.](?P<y>\d{4})(?:[T\s]+(?P<time>\d.*))?$")
+TIME = re.compile(
+    r"^(?P<h>\d{1,2})[:时](?P<m>\d{2})分?(?::?(?P<s>\d{2})(?:\.\d+)?秒?)?\s*(?P<half>[AaPp][Mm])?\s*(?P<zone>Z|[+-]\d{2}:?\d{2})?$"
+)
+LOCAL_ZONE = datetime.timezone(datetime.timedelta(hours=8))
+EXCEL_EPOCH = datetime.date(1899, 12, 30)
+
+
+def plain(text: str) -> str:
+    """A word as it is compared: one form of each letter, small, without blanks or marks."""
+    text = unicodedata.normalize("NFKC", text).casefold().replace("臺", "台")
+    return re.sub(r"[\s_\-:：*]+", "", text)
+
+
+# --- columns ----------------------------------------------------------------------------------------------------------
+
+PLACES: dict[str, tuple[str, ...]] = {
+    "x": ("x", "lon", "lng", "long", "longitude", "经度", "經度", "経度", "东经", "X坐标", "X座标", "X座標", "point_x", "coord_x", "lon_wgs84", "wgs84_lon", "easting"),
+    "y": ("y", "lat", "latitude", "纬度", "緯度", "北纬", "Y坐标", "Y座标", "Y座標", "point_y", "coord_y", "lat_wgs84", "wgs84_lat", "northing"),
+    "wkt": ("wkt", "geom", "geometry", "the_geom", "wkt_geom", "几何", "shape"),
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Columns:
+    """Which column of a file fills what.
+
+    Parameters
+    ----------
+    fields : dict of field name to column number
+    places : dict of ``x``, ``y`` or ``wkt`` to column number
+    flags : dict of column number to (field name, codes that the column's "yes" stands for)
+    factors : dict of field name to the number that turns the heading's unit into the field's
+    unused : list of headings that fill nothing
+    notes : list of sentences about what was found
+    """
+
+    fields: dict[str, int]
+    places: dict[str, int]
+    flags: dict[int, tuple[str, tuple[str, ...]]]
+    factors: dict[str, float]
+    unused: list[str]
+    notes: list[str]
+
+
+def columns(
+    definition: Definition, headings: Sequence[str], given: Mapping[str, str], own: Mapping[str, str]
+) -> Columns:
+    """The columns of a file matched to the fields of a layer.
+
+    Parameters
+    ----------
+    definition : Definition
+    headings : sequence of str
+        The file's headings.
+    given : mapping of heading to field
+        From a profile; counts before aliases.
+    own : mapping of heading to field
+        From the user (``--map``); counts before everything, ``-`` leaves a column out.
+
+    Raises
+    ------
+    InvalidValue
+        When ``own`` names a heading or field that is not there, or fills a field twice.
+    """
+    fields: dict[str, int] = {}
+    places: dict[str, int] = {}
+    flags: dict[int, tuple[str, tuple[str, ...]]] = {}
+    taken: set[int] = set()
+
+    def take(number: int, target: str) -> None:
+        taken.add(number)
+        if target in PLACES and definition.has_geometry and target not in definition.fields:
+            places.setdefault(target, number)
+        else:
+            fields.setdefault(target, number)
+
+    by_heading = {heading: number for number, heading in reversed(list(enumerate(headings)))}
+    for heading, target in own.items():
+        if heading not in by_heading:
+            raise InvalidValue(f"the file has no column {heading!r}", parameter="map", expected=", ".join(headings))
+        target = {"lon": "x", "lat": "y"}.get(target, target)
+        if target != "-" and target not in definition.fields and target not in PLACES:
+            raise InvalidValue(
+                f"{definition.id} has no field {target!r}", parameter="map", expected=", ".join(definition.fields)
+            )
+        if target in fields or target in places:
+            raise InvalidValue(f"two columns for the field {target!r}", parameter="map")
+        if target == "-":
+            taken.add(by_heading[heading])
+        else:
+            take(by_heading[heading], target)
+    for heading, target in given.items():
+        if heading in by_heading and by_heading[heading] not in taken and target not in fields and target not in places:
+            take(by_heading[heading], target)
+    for name, field in definition.fields.items():
+        for heading, codes in field.flag_columns.items():
+            if heading in by_heading and by_heading[heading] not in taken:
+                taken.add(by_heading[heading])
+                flags[by_heading[heading]] = (name, codes)
+    words = _words(definition)
+    for exact in (True, False):  # a heading with its unit or remark in brackets counts after one without
+        for number, heading in enumerate(headings):
+            key = plain(heading if exact else IN_BRACKETS.sub("", heading))
+            for target in words.get(key, ()):
+                if number not in taken and target not in fields and target not in places:
+                    take(number, target)
+    factors, notes = _factors(definition, headings, fields)
+    unused = [heading for number, heading in enumerate(headings) if number not in taken and heading]
+    return Columns(fields, places, flags, factors, unused, notes)
+
+
+def _words(definition: Definition) -> dict[str, list[str]]:
+    """Every word under which a field is known, to the fields it may mean, likeliest first."""
+    words: dict[str, list[str]] = {}
+    for name, field in definition.fields.items():
+        for word in (name, field.label.zh, field.label.en, *field.aliases):
+            targets = words.setdefault(plain(word), [])
+            if name not in targets:
+                targets.append(name)
+    if definition.has_geometry:
+        for place, aliases in PLACES.items():
+            for word in aliases:
+                words.setdefault(plain(word), []).append(place)
+    return words
+
+
+def _factors(
+    definition: Definition, headings: Sequence[str], fields: dict[str, int]
+) -> tuple[dict[str, float], list[str]]:
+    """What the unit in a heading's brackets makes of its numbers; a unit nobody knows takes the column out."""
+    factors: dict[str, float] = {}
+    notes: list[str] = []
+    for name, number in list(fields.items()):
+        unit = definition.fields[name].unit if name in definition.fields else None
+        found = IN_BRACKETS.search(headings[number])
+        if unit is None or not found or unit not in UNIT_FACTORS:
+            continue
+        factor = UNIT_FACTORS[unit].get(plain(found[1]))
+        if factor is None and re.search(r"[元亩顷方米里吨]|m|km|ha", found[1]):
+            notes.append(f"column {headings[number]!r}: unit {found[1]!r} is not known, the column is left out")
+            del fields[name]
+        elif factor is not None and factor != 1:
+            factors[name] = factor
+            notes.append(f"column {headings[number]!r}: read in {found[1]}, kept in {unit}")
+    return factors, notes
+
+
+# --- values -----------------------------------------------------------------------------------------------------------
+
+
+@dataclass
+class Values:
+    """The values of one column as those of a field.
+
+    Parameters
+    ----------
+    values : list, length n
+        Python values; None is missing or unreadable.
+    unread : dict of position to the text that could not be read
+    wrong : dict of position to a reason to reject the row
+    """
+
+    values: list[Any]
+    unread: dict[int, str] = member(default_factory=dict)
+    wrong: dict[int, str] = member(default_factory=dict)
+
+
+Reader = Callable[[Sequence[Any]], Values]
+
+
+def reader(catalog: Catalog, definition: Definition, name: str, factor: float = 1, items: Mapping[str, int | None] | None = None) -> Reader:
+    """A function that reads a column for a field.
+
+    Parameters
+    ----------
+    factor : float
+        What numbers are multiplied by.
+    items : mapping of str to int or None
+        For a field that points to another layer: source id or name to fid, None where several bear it.
+    """
+    field = definition.fields[name]
+    match field.type:
+        case "text":
+            return lambda column: _texts(field, column)
+        case "integer" | "number":
+            return lambda column: _numbers(field, column, factor)
+        case "boolean":
+            return lambda column: _mapped(column, _truth)
+        case "date":
+            return DateReader(with_time=False)
+        case "datetime":
+            return DateReader(with_time=True)
+        case "code":
+            lookup = code_lookup(catalog, definition, field)
+            return lambda column: _mapped(column, lambda text: lookup.get(plain(text)))
+        case "codes":
+            lookup = code_lookup(catalog, definition, field)
+            return lambda column: _code_lists(column, lookup)
+        case "item":
+            assert items is not None
+            return lambda column: _items(field, column, items)
+
+
+def code_lookup(catalog: Catalog, definition: Definition, field: Field) -> dict[str, str]:
+    """Every word for a code to the code."""
+    lookup: dict[str, str] = {}
+    for code, words in catalog.codes_of(definition, field).items():
+        for word in (code, words.zh, words.en, re.sub(r"\s*[(（].*$", "", words.en), *words.aliases):
+            lookup.setdefault(plain(word), code)
+    return lookup
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, float) and value.is_integer() and abs(value) < 1e15:
+        return str(int(value))
+    return value.strip() if isinstance(value, str) else str(value).strip()
+
+
+def _is_missing(value: Any) -> bool:
+    return value is None or (isinstance(value, float) and math.isnan(value)) or (
+        isinstance(value, str) and (not value or value.strip().casefold() in MISSING)
+    )
+
+
+def _texts(field: Field, column: Sequence[Any]) -> Values:
+    read = Values([])
+    pattern = re.compile(field.pattern) if field.pattern else None
+    for position, value in enumerate(column):
+        text = None if value is None else value.strip() if type(value) is str else None if _is_missing(value) else _text(value)
+        if text and "\x00" in text:
+            read.wrong[position] = "holds a NUL character"
+            text = None
+        if text and pattern and not pattern.match(text):
+            read.unread[position] = text
+            text = None
+        read.values.append(text or None)
+    return read
+
+
+def _numbers(field: Field, column: Sequence[Any], factor: float) -> Values:
+    array = pd.to_numeric(pd.Series(column, dtype=object).replace("", None), errors="coerce").to_numpy(dtype=float, copy=True)
+    array[np.isinf(array)] = np.nan
+    read = Values([])
+    for position in np.flatnonzero(np.isnan(array)):
+        value = column[position]
+        if _is_missing(value):
+            continue
+        number = number_of(str(value))
+        if number is None:
+            read.unread[int(position)] = str(value).strip()
+        else:
+            array[position] = number
+    if factor != 1:
+        array *= factor
+    whole = field.type == "integer"
+    if whole:
+        rounded = np.round(array)
+        for position in np.flatnonzero((np.abs(array - rounded) > 1e-6) | (np.abs(array) > 2**53)):
+            read.unread[int(position)] = str(column[position])
+            rounded[position] = np.nan
+        array = rounded
+    below = array < field.minimum if field.minimum is not None else np.zeros(len(array), bool)
+    above = array > field.maximum if field.maximum is not None else np.zeros(len(array), bool)
+    for position in np.flatnonzero(below | above):
+        limits = f"{field.minimum if field.minimum is not None else '…'} to {field.maximum if field.maximum is not None else '…'}"
+        read.wrong[int(position)] = f"{column[position]} is outside {limits}"
+    missing = np.isnan(array)
+    values = array.astype(object)
+    if whole:
+        values = np.where(missing, 0, array).astype(np.int64).astype(object)
+    values[missing] = None
+    read.values = values.tolist()
+    return read
+
+
+def number_of(text: str) -> float | None:
+    """A number as people write it (``1,844``, ``１２０``, ``120人``, ``1.2万``), or None.
+
+    Examples
+    --------
+    >>> number_of("1,844"), number_of("1.2万"), number_of("约30"), number_of("3,5")
+    (1844.0, 12000.0, None, None)
+    """
+    plain_text = unicodedata.normalize("NFKC", text).strip().replace(" ", "")
+    factor = 1.0
+    plain_text = re.sub(r"(人|户|名|元|m²|m2|㎡|平方米|处|km/h)$", "", plain_text)
+    if plain_text.endswith("万"):
+        plain_text, factor = plain_text[:-1], 1e4
+    if GROUPED.match(plain_text):
+        plain_text = plain_text.replace(",", "")
+    return float(plain_text) * factor if NUMBER.match(plain_text) else None
+
+
+def _mapped(column: Sequence[Any], read_one: Callable[[str], Any]) -> Values:
+    """Values read one by one, each different text once."""
+    known: dict[Any, Any] = {}
+    read = Values([])
+    for position, value in enumerate(column):
+        if value not in known:
+            known[value] = None if _is_missing(value) else read_one(_text(value))
+        result = known[value]
+        if result is None and not _is_missing(value):
+            read.unread[position] = str(value).strip()
+        read.values.append(result)
+    return read
+
+
+def _truth(text: str) -> bool | None:
+    word = plain(text)
+    return True if word in TRUE else False if word in FALSE else None
+
+
+def _code_lists(column: Sequence[Any], lookup: Mapping[str, str]) -> Values:
+    read = Values([])
+    known: dict[str, tuple[list[str] | None, bool]] = {}
+    for position, value in enumerate(column):
+        if value is None or (isinstance(value, float) and math.isnan(value)):
+            read.values.append(None)
+            continue
+        text = ",".join(map(str, value)) if isinstance(value, list | tuple | np.ndarray) else str(value)
+        if text not in known:
+            parts = [part.strip() for part in SEPARATORS.split(text) if not _is_missing(part.strip())]
+            codes = [lookup.get(plain(part)) for part in parts]
+            found = list(dict.fromkeys(code for code in codes if code is not None))
+            known[text] = (found or None, None in codes)
+        codes_found, some_unread = known[text]
+        if some_unread:
+            read.unread[position] = text
+        read.values.append(codes_found)
+    return read
+
+
+def _items(field: Field, column: Sequence[Any], items: Mapping[str, int | None]) -> Values:
+    read = Values([])
+    for position, value in enumerate(column):
+        text = "" if _is_missing(value) else _text(value)
+        fid = items.get(text) if text else None
+        if text and fid is None:
+            why = f"several items of {field.layer} are called {text!r}" if text in items else f"no item of {field.layer} is called {text!r}"
+            read.wrong[position] = why
+        read.values.append(fid)
+    return read
+
+
+class DateReader:
+    """Reads dates; the order of 3/4/2020 is settled by the first chunk in which a day over 12 decides it."""
+
+    def __init__(self, *, with_time: bool) -> None:
+        self.with_time = with_time
+        self.day_first: bool | None = None
+        self.ambiguous = False
+
+    def __call__(self, column: Sequence[Any]) -> Values:
+        self._settle(column)
+        return _mapped([_native(value) for value in column], self._one)
+
+    def _settle(self, column: Sequence[Any]) -> None:
+        if self.day_first is not None:
+            return
+        for value in column:
+            found = YEAR_LAST.match(value.strip()) if isinstance(value, str) else None
+            if found:
+                first, second = int(found["a"]), int(found["b"])
+                self.ambiguous = True
+                if first > 12 or second > 12:
+                    self.day_first = first > 12
+                    self.ambiguous = False
+                    return
+
+    def _one(self, text: str) -> datetime.date | datetime.datetime | None:
+        text = unicodedata.normalize("NFKC", text).strip()
+        try:
+            day, time = self._split(text)
+            if day is None:
+                return None
+            if not self.with_time:
+                return day
+            return _moment(day, time)
+        except (ValueError, OverflowError):
+            return None
+
+    def _split(self, text: str) -> tuple[datetime.date | None, str | None]:
+        for form in DATE_FORMS:
+            if found := form.match(text):
+                groups = found.groupdict()
+                return datetime.date(int(groups["y"]), int(groups["m"]), int(groups["d"])), groups.get("time")
+        if found := REPUBLIC.match(text):
+            return datetime.date(int(found["y"]) + 1911, int(found["m"]), int(found["d"])), None
+        if found := YEAR_LAST.match(text):
+            first, second = int(found["a"]), int(found["b"])
+            day, month = (first, second) if self.day_first else (second, first)
+            return datetime.date(int(found["y"]), month, day), found["time"]
+        if re.fullmatch(r"\d{5}(\.\d+)?", text):  # a spreadsheet's serial number of the day
+            serial = float(text)
+            day = EXCEL_EPOCH + datetime.timedelta(days=int(serial))
+            seconds = round((serial % 1) * 86400)
+            return day, f"{seconds // 3600:02d}:{seconds // 60 % 60:02d}:{seconds % 60:02d}"
+        return None, None
+
+
+def _native(value: Any) -> Any:
+    return value.isoformat() if isinstance(value, datetime.date | datetime.datetime | pd.Timestamp) else value
+
+
+def _moment(day: datetime.date, time: str | None) -> datetime.datetime | None:
+    """A moment; without a zone of its own it is in China's time."""
+    if not time:
+        return datetime.datetime(day.year, day.month, day.day, tzinfo=LOCAL_ZONE)
+    found = TIME.match(time.strip())
+    if not found:
+        return None
+    hour = int(found["h"])
+    if found["half"]:
+        hour = hour % 12 + (12 if found["half"].lower() == "pm" else 0)
+    zone: datetime.tzinfo = LOCAL_ZONE
+    if found["zone"]:
+        zone = datetime.datetime.strptime(found["zone"].replace(":", "").replace("Z", "+0000"), "%z").tzinfo or LOCAL_ZONE
+    return datetime.datetime(day.year, day.month, day.day, hour, int(found["m"]), int(found["s"] or 0), tzinfo=zone)

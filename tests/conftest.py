@@ -1,0 +1,177 @@
+"""What the tests share: a PostGIS of their own, a fresh database for each that writes, the service with the sample county."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psycopg2
+import pytest
+
+ROOT = Path(__file__).parent.parent
+HOME = Path(os.environ.get("LEEWARD_TEST_HOME", ROOT / ".leeward" / "test"))
+os.environ["LEEWARD_HOME"] = str(HOME)
+for name in ("LEEWARD_DATABASE_URL", "LEEWARD_AREA", "LEEWARD_DEFINITIONS", "LEEWARD_PORT", "LEEWARD_HOST"):
+    os.environ.pop(name, None)
+
+from layers.cluster import Cluster  # noqa: E402  the environment comes first
+from layers.database import Readers  # noqa: E402
+from layers.migrate import migrate  # noqa: E402
+
+REAL_DATA = ROOT.parent / "shared" / "data"
+absent_data: list[str] = []
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--long", action="store_true", help="also the slow tests")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what was not asked for, and say why."""
+    for item in items:
+        if item.get_closest_marker("long") and not config.getoption("--long"):
+            item.add_marker(pytest.mark.skip(reason="slow: runs with ./dev test --long"))
+        if item.get_closest_marker("real_data") and not REAL_DATA.is_dir():
+            absent_data.append(item.nodeid)
+            item.add_marker(pytest.mark.skip(reason=f"REAL DATA ABSENT: {os.path.relpath(REAL_DATA, ROOT)}"))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    if not REAL_DATA.is_dir():
+        terminalreporter.write_sep("!", "the folder of real data is absent: the tests on real files did not run", red=True)
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    """The folder of real data."""
+    return REAL_DATA
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[str]:
+    """The URL of the running cluster of the tests, shared by all workers."""
+    with Cluster(HOME).running() as url:
+        yield url
+
+
+def _execute(url: str, text: str) -> None:
+    connection = psycopg2.connect(url)
+    connection.autocommit = True
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute(text)
+    finally:
+        connection.close()
+
+
+def _with_name(url: str, name: str) -> str:
+    return re.sub(r"/[a-z_0-9]*\?", f"/{name}?", url)
+
+
+@pytest.fixture(scope="session")
+def template(cluster: str, worker_id: str) -> Iterator[str]:
+    """The name of a migrated database, to be cloned; one for each worker."""
+    name = f"template_{worker_id}"
+    _execute(cluster, f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+    _execute(cluster, f"CREATE DATABASE {name}")
+    migrate(_with_name(cluster, name))
+    yield name
+    _execute(cluster, f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+
+
+@pytest.fixture(scope="session")
+def new_database(cluster: str, template: str, worker_id: str) -> Callable[[], str]:
+    """A function that makes a fresh migrated database and returns its URL."""
+    count = 0
+
+    def make() -> str:
+        nonlocal count
+        count += 1
+        name = f"test_{worker_id}_{count}"
+        _execute(cluster, f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+        _execute(cluster, f"CREATE DATABASE {name} TEMPLATE {template}")
+        return _with_name(cluster, name)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def drop_database(cluster: str) -> Callable[[str], None]:
+    """A function that drops a database by its URL."""
+
+    def drop(url: str) -> None:
+        found = re.search(r"/([a-z_0-9]*)\?", url)
+        assert found
+        _execute(cluster, f"DROP DATABASE IF EXISTS {found[1]} WITH (FORCE)")
+
+    return drop
+
+
+@pytest.fixture
+def database(new_database: Callable[[], str], drop_database: Callable[[str], None]) -> Iterator[str]:
+    """The URL of a fresh migrated database, for one test."""
+    url = new_database()
+    yield url
+    drop_database(url)
+
+
+@pytest.fixture(scope="module")
+def module_database(new_database: Callable[[], str], drop_database: Callable[[str], None]) -> Iterator[str]:
+    """The URL of a fresh migrated database, for one module."""
+    url = new_database()
+    yield url
+    drop_database(url)
+
+
+@pytest.fixture
+def readers(database: str) -> Iterator[Readers]:
+    """The service's connections to ``database``."""
+    pool = Readers(database, size=2)
+    yield pool
+    pool.close()
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def wait_until_ready(url: str, process: subprocess.Popen[bytes], seconds: float = 120) -> None:
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if process.poll() is not None:
+            raise AssertionError(f"the service ended with {process.returncode}")
+        try:
+            with urllib.request.urlopen(f"{url}/readyz", timeout=2) as answer:
+                if answer.status == 200:
+                    return
+        except (urllib.error.URLError, OSError):
+            time.sleep(0.1)
+    raise AssertionError(f"{url} was not ready in {seconds} s")
+
+
+@pytest.fixture(scope="session")
+def sample_server(cluster: str, new_database: Callable[[], str]) -> Iterator[str]:
+    """The URL of the service with the sample county and the built web app."""
+    url, port = new_database(), free_port()
+    environment = {**os.environ, "LEEWARD_DATABASE_URL": url, "LEEWARD_PORT": str(port), "LEEWARD_WORKERS": "1"}
+    leeward = shutil.which("leeward", path=str(Path(sys.executable).parent))
+    assert leeward, "leeward is not installed in this environment: ./dev setup"
+    process = subprocess.Popen([leeward, "demo"], env=environment, cwd=ROOT)
+    address = f"http://127.0.0.1:{port}"
+    try:
+        wait_until_ready(address, process)
+        yield address
+    finally:
+        process.terminate()
+        process.wait(30)

@@ -1,0 +1,414 @@
+/** What people do, and what follows: state, link, map and requests change here and nowhere else. */
+import { getItem, getItems, getNearest, type Collection, type Feature, type MapCollection, type Service } from "./api";
+import { positions, type Geometry, type Position } from "./geometry";
+import { Text } from "./i18n";
+import type { Hit, MapView } from "./map";
+import { type Asked, isVisible, nothing, remember, type Sheet, type State, Store, themeOf, type ThemeChoice } from "./state";
+import { hasMap } from "./style";
+import { rowsOf, skippedByFirst } from "./rows";
+import { type ItemRef, linkedIn, linkOf, type Linked, refOf, refText } from "./url";
+
+/** Whether a change makes a new step in the history, replaces the last, or leaves the link alone. */
+type Step = "push" | "replace" | "none";
+
+const LISTED_ITEMS = 60;
+
+function reasonOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
+export class Controller {
+  readonly store: Store<State>;
+  readonly hover = new Store<Hit | null>(null);
+  readonly service: Service;
+  readonly collections: Collection[];
+  readonly drawn: MapCollection[];
+  view: MapView | null = null;
+  private readonly pending: Record<string, AbortController> = {};
+  private toastTimer = 0;
+
+  constructor(service: Service, collections: Collection[], state: State) {
+    this.service = service;
+    this.collections = collections;
+    this.drawn = collections.filter(hasMap);
+    this.store = new Store(state);
+  }
+
+  get state(): State {
+    return this.store.get();
+  }
+
+  get text(): Text {
+    return new Text(this.state.lang);
+  }
+
+  collection(id: string): Collection | undefined {
+    return this.collections.find((one) => one.id === id);
+  }
+
+  /** The layers ranked for an incident, in the order of the definitions. */
+  get ranked(): Collection[] {
+    const ranked = this.collections.filter((one) => one.layer.nearest?.default);
+    return ranked.toSorted((a, b) => (a.layer.map?.order ?? 0) - (b.layer.map?.order ?? 0));
+  }
+
+  visible(id: string): boolean {
+    return isVisible(this.state, this.collections, id);
+  }
+
+  set(patch: Partial<State>, step: Step = "none"): void {
+    this.store.set({ ...this.state, ...patch });
+    if (step !== "none") this.writeLink(step);
+  }
+
+  // ---- the link
+
+  private linked(): Linked {
+    const { view, incident, hazard, places, tab, selected, switched, lang } = this.state;
+    return { view, incident, hazard, places, tab: incident && tab !== this.ranked[0]?.id ? tab : null, selected, switched, lang };
+  }
+
+  get link(): string {
+    return linkOf(this.linked());
+  }
+
+  private writeLink(step: Step): void {
+    if (this.view) this.store.set({ ...this.state, view: this.view.view() });
+    if (step === "push") history.pushState(null, "", this.link);
+    else history.replaceState(null, "", this.link);
+  }
+
+  /** Back or forward: takes on what the link says. */
+  restore(): void {
+    const linked = linkedIn(location.search);
+    const { lang } = this.state;
+    this.set({
+      incident: linked.incident, hazard: linked.hazard, places: linked.places, tab: linked.tab ?? this.ranked[0]?.id ?? null,
+      selected: linked.selected, switched: linked.switched, lang: linked.lang ?? lang,
+    });
+    if (linked.view) this.view?.jump(linked.view);
+    this.restyle();
+    this.start();
+  }
+
+  /** Asks for what the state needs: answer, card, list. */
+  start(): void {
+    const { incident, selected } = this.state;
+    if (incident) void this.ask(false);
+    else this.set({ answer: nothing(), ranksBefore: null });
+    if (selected) void this.loadCard(selected, false);
+    else this.set({ card: nothing() });
+    this.redraw();
+    void this.list();
+  }
+
+  // ---- the incident
+
+  setIncident(incident: Position, fly = false): void {
+    const at: Position = [Number(incident[0].toFixed(6)), Number(incident[1].toFixed(6))];
+    this.set({ incident: at, picking: false, selected: null, card: nothing(), answer: nothing(), ranksBefore: null, copied: null }, "push");
+    if (this.state.phone && this.state.sheet !== "half") this.setSheet("half");
+    if (fly) this.view?.fly(at, 13);
+    this.redraw();
+    void this.ask(true);
+  }
+
+  clearIncident(): void {
+    this.set({ incident: null, selected: null, card: nothing(), answer: nothing(), ranksBefore: null, copied: null }, "push");
+    this.redraw();
+    void this.list();
+  }
+
+  setHazard(hazard: string | null): void {
+    this.set({ hazard }, "replace");
+    void this.ask(false, true);
+  }
+
+  setPlaces(places: number | null): void {
+    this.set({ places }, "replace");
+    void this.ask(false, true);
+  }
+
+  setTab(tab: string): void {
+    this.set({ tab, copied: null }, "replace");
+    this.redraw();
+    this.sayAnswer();
+    this.fitAnswer();
+  }
+
+  async ask(fit: boolean, compare = false): Promise<void> {
+    const { incident, hazard, places, answer } = this.state;
+    if (!incident) return;
+    const before = compare && answer.value ? Object.fromEntries(answer.value.features.map((one) => [String(one.id), one.properties.rank])) : null;
+    const done = await this.request("answer", (signal) => getNearest({ lon: incident[0], lat: incident[1], hazard, places }, signal));
+    if (!done) return;
+    this.set({ ranksBefore: before });
+    this.redraw();
+    this.sayAnswer();
+    if (fit) this.fitAnswer();
+  }
+
+  /** Shows the incident and the items of the open tab. */
+  fitAnswer(): void {
+    const { incident, answer, tab } = this.state;
+    if (!incident || !answer.value) return;
+    const items = [...answer.value.features.filter((one) => one.properties.layer === tab), ...answer.value.skipped.filter((one) => one.layer === tab)];
+    this.foldLegend();
+    this.view?.fit([incident, ...items.flatMap((one) => positions(one.geometry))], this.state.phone ? { top: 120, left: 40, right: 70, bottom: 40 } : {});
+  }
+
+  /** The legend makes room for an answer. */
+  private foldLegend(): void {
+    if (this.state.legend) this.set({ legend: false });
+  }
+
+  private sayAnswer(): void {
+    const { answer, tab } = this.state;
+    const collection = tab ? this.collection(tab) : undefined;
+    if (!answer.value || !collection) return;
+    const layer = collection.titles[this.state.lang];
+    const ranked = answer.value.features.filter((one) => one.properties.layer === tab);
+    const m = skippedByFirst(this.state).nearer.length;
+    const first = ranked[0];
+    const said = first
+      ? this.text.t("say_results", { layer, n: ranked.length, name: String(first.properties.name ?? ""), d: this.text.distance(first.properties.distance_m), m })
+      : this.text.t("say_none", { layer, m });
+    this.set({ said });
+  }
+
+  // ---- picking on the map
+
+  pick(): void {
+    this.set({ picking: true, help: false, menu: false });
+    if (this.state.phone) this.setSheet("low");
+    this.view?.map.getCanvas().focus();
+  }
+
+  /** The cross stands in the middle of the free part of the map. */
+  confirmPick(): void {
+    if (this.view) this.setIncident(this.view.map.getCenter().toArray());
+  }
+
+  // ---- selection
+
+  select(item: ItemRef | null, options: { geometry?: Geometry; fly?: boolean } = {}): void {
+    if (!item) {
+      if (!this.state.selected) return;
+      this.set({ selected: null, card: nothing() }, "push");
+      this.view?.choose([]);
+      this.redraw();
+      return;
+    }
+    const of = refText(item);
+    const ranked = this.state.answer.value?.features.find((one) => String(one.id) === of);
+    const skipped = this.state.answer.value?.skipped.find((one) => one.id === of);
+    const tab = ranked?.properties.layer ?? skipped?.layer ?? this.state.tab;
+    this.set({ selected: item, tab: this.state.incident ? tab : this.state.tab, card: nothing() }, "push");
+    if (this.state.phone && this.state.sheet !== "half") this.setSheet("half");
+    const geometry = options.geometry ?? ranked?.geometry ?? skipped?.geometry;
+    if (geometry) {
+      this.view?.choose([geometry]);
+      if (options.fly) this.flyTo(geometry);
+    }
+    this.redraw();
+    void this.loadCard(item, Boolean(options.fly) && !geometry);
+  }
+
+  flyTo(geometry: Geometry): void {
+    if (geometry.type === "Point") this.view?.fly(geometry.coordinates);
+    else this.view?.fit(positions(geometry), {});
+  }
+
+  private async loadCard(item: ItemRef, fly: boolean): Promise<void> {
+    const done = await this.request("card", (signal) => getItem(item.layer, item.fid, signal));
+    const { card } = this.state;
+    if (!done || !card.value) return;
+    this.view?.choose([card.value.geometry, ...(await this.zonesOf(item))]);
+    if (fly) this.flyTo(card.value.geometry);
+    this.set({ said: this.text.t("say_selected", { name: this.nameOf(card.value, item.layer) }) });
+  }
+
+  /** The hazard zone for which an item was not chosen. */
+  private async zonesOf(item: ItemRef): Promise<Geometry[]> {
+    const zone = this.state.answer.value?.skipped.find((one) => one.id === refText(item))?.evidence.zone_id;
+    const of = typeof zone === "string" ? refOf(zone) : null;
+    if (!of) return [];
+    return getItem(of.layer, of.fid).then((feature) => [feature.geometry], () => []);
+  }
+
+  /** The name of a feature, or its layer and number. */
+  nameOf(feature: { properties: Feature["properties"]; id: string | number }, layer: string): string {
+    const collection = this.collection(layer);
+    const { lang } = this.state;
+    const field = collection?.layer.name_field ?? "name";
+    const latin = lang === "en" ? feature.properties[`${field}_en`] : null;
+    const name = latin ?? feature.properties[field];
+    if (typeof name === "string" && name !== "") return name;
+    const number = String(feature.id).split(".").at(-1) ?? "";
+    return `${collection?.titles[lang] ?? layer} ${this.text.t("number", { n: number })}`;
+  }
+
+  /** The row before or after the selected one, in the order of the list. */
+  stepRow(by: 1 | -1): void {
+    const rows = rowsOf(this.state);
+    if (rows.length === 0) return;
+    const { selected } = this.state;
+    const now = selected ? rows.findIndex((row) => row.id === refText(selected)) : -1;
+    const row = rows[now === -1 ? (by === 1 ? 0 : rows.length - 1) : (now + by + rows.length) % rows.length];
+    if (!row) return;
+    this.select(row.item, { geometry: row.geometry, fly: true });
+    requestAnimationFrame(() => document.querySelector<HTMLElement>(`[data-row="${row.id}"]`)?.focus());
+  }
+
+  mapClicked(hit: Hit | null, position: Position): void {
+    if (this.state.picking) this.setIncident(position);
+    else if (this.state.menu || this.state.help) this.set({ menu: false, help: false });
+    else this.select(hit ? { layer: hit.layer, fid: hit.fid } : null);
+  }
+
+  // ---- the list of what is in view
+
+  async list(): Promise<void> {
+    const { listed, incident } = this.state;
+    if (incident || !listed || !this.view) return;
+    const bounds = this.view.bounds();
+    await this.request("inView", async (signal) => {
+      const items = await getItems(listed, bounds, LISTED_ITEMS, signal);
+      return { features: items.features, total: Math.max(items.numberMatched ?? 0, items.features.length) };
+    });
+  }
+
+  setListed(listed: string): void {
+    this.set({ listed, inView: nothing() });
+    void this.list();
+  }
+
+  // ---- layers, look, language
+
+  setVisible(id: string, on: boolean): void {
+    const switched = { ...this.state.switched, [id]: on };
+    const own = this.collection(id)?.layer.map?.visible ?? true;
+    if (own === on) Reflect.deleteProperty(switched, id);
+    this.set({ switched }, "replace");
+    this.restyle();
+  }
+
+  setTheme(theme: ThemeChoice): void {
+    remember("theme", theme);
+    this.set({ theme });
+    this.restyle();
+  }
+
+  setLang(lang: State["lang"]): void {
+    remember("lang", lang);
+    this.set({ lang }, "replace");
+    this.restyle();
+  }
+
+  restyle(): void {
+    const { lang } = this.state;
+    const theme = themeOf(this.state);
+    document.documentElement.lang = lang === "zh" ? "zh-Hans" : "en";
+    document.documentElement.dataset.theme = theme;
+    document.title = `${this.service.name} · ${this.text.t("respond")}`;
+    if (!this.view) return;
+    this.view.restyle({ theme, lang, visible: (id) => this.visible(id) });
+    this.redraw();
+  }
+
+  private redraw(): void {
+    const { incident, answer, tab, selected } = this.state;
+    if (!selected) this.view?.choose([]);
+    this.view?.drawAnswer({ incident, answer: answer.value, tab, selected: selected ? refText(selected) : null });
+  }
+
+  retry(source: string): void {
+    const failed = { ...this.state.failed };
+    Reflect.deleteProperty(failed, source);
+    this.set({ failed });
+    this.view?.retry(source);
+  }
+
+  setSheet(sheet: Sheet): void {
+    this.set({ sheet });
+  }
+
+  setKeys(keys: boolean): void {
+    remember("keys", keys ? "on" : "off");
+    this.set({ keys });
+  }
+
+  // ---- copying
+
+  async copy(text: string, show: boolean): Promise<void> {
+    let done = true;
+    try {
+      await navigator.clipboard.writeText(text);
+    } catch {
+      done = copyByCommand(text);
+    }
+    if (show || !done) this.set({ copied: { text, done } });
+    if (done) this.toast(this.text.t("copied"));
+  }
+
+  toast(toast: string): void {
+    clearTimeout(this.toastTimer);
+    this.set({ toast, said: toast });
+    this.toastTimer = window.setTimeout(() => { this.set({ toast: null }); }, 4000);
+  }
+
+  locate(): void {
+    navigator.geolocation.getCurrentPosition(
+      ({ coords }) => this.view?.fly([coords.longitude, coords.latitude], 14),
+      () => { this.toast(this.text.t("locate_failed")); },
+      { enableHighAccuracy: true, timeout: 10000 },
+    );
+  }
+
+  /** Closes the innermost thing that is open. */
+  escape(): void {
+    const { picking, help, menu, copied, selected, legend, phone } = this.state;
+    if (help) this.set({ help: false });
+    else if (menu) this.set({ menu: false });
+    else if (picking) this.set({ picking: false });
+    else if (copied) this.set({ copied: null });
+    else if (legend && phone) this.set({ legend: false });
+    else if (selected) this.select(null);
+  }
+
+  /** Asks the service; an older question of the same kind is dropped. False when dropped or failed. */
+  private async request<K extends "answer" | "card" | "inView">(kind: K, ask: (signal: AbortSignal) => Promise<NonNullable<State[K]["value"]>>): Promise<boolean> {
+    this.pending[kind]?.abort();
+    const control = new AbortController();
+    this.pending[kind] = control;
+    const put = (asked: Asked<NonNullable<State[K]["value"]>>) => {
+      this.set({ [kind]: asked });
+    };
+    const kept = this.state[kind].value as NonNullable<State[K]["value"]> | null;
+    put({ status: "loading", value: kept, error: "" });
+    try {
+      const value = await ask(control.signal);
+      if (control.signal.aborted) return false;
+      put({ status: "ready", value, error: "" });
+      return true;
+    } catch (error) {
+      if (control.signal.aborted) return false;
+      put({ status: "failed", value: null, error: reasonOf(error) });
+      return false;
+    }
+  }
+}
+
+/** For pages without a clipboard, as over plain HTTP in an office network. */
+function copyByCommand(text: string): boolean {
+  const area = document.createElement("textarea");
+  area.value = text;
+  area.style.position = "fixed";
+  area.style.opacity = "0";
+  document.body.append(area);
+  area.select();
+  const done = document.execCommand("copy");
+  area.remove();
+  return done;
+}
+

@@ -1,0 +1,72 @@
+import type { Code, Lang } from "../api";
+import { en } from "./en";
+import { zh, type Words } from "./zh";
+
+export type Key = keyof Words;
+export type Fill = Record<string, string | number>;
+
+const words: Record<Lang, Words> = { zh, en };
+
+/** The words of one language. */
+export class Text {
+  readonly lang: Lang;
+  private readonly number: Intl.NumberFormat;
+  private readonly moment: Intl.DateTimeFormat;
+
+  constructor(lang: Lang) {
+    this.lang = lang;
+    const locale = lang === "zh" ? "zh-CN" : "en-GB";
+    this.number = new Intl.NumberFormat(locale, { maximumFractionDigits: 2 });
+    this.moment = new Intl.DateTimeFormat(locale, { dateStyle: "medium", timeStyle: "short" });
+  }
+
+  /** The words for `key`, with `{name}` filled in. */
+  t(key: Key, fill: Fill = {}): string {
+    return words[this.lang][key].replace(/\{(\w+)(?:\|([^|}]*)\|([^}]*))?\}/g, (_, name: string, one?: string, many?: string) => {
+      const value = fill[name] ?? "";
+      if (one !== undefined && many !== undefined) return Number(value) === 1 ? one : many;
+      return typeof value === "number" ? this.number.format(value) : value;
+    });
+  }
+
+  /** The words for `key`, or `otherwise` when the key is not known. */
+  try(key: string, otherwise: string): string {
+    return key in zh ? this.t(key as Key) : otherwise;
+  }
+
+  /** A number with the language's separators. */
+  n(value: number): string {
+    return this.number.format(value);
+  }
+
+  /** A distance: metres below a kilometre, then one decimal, then none from 100 km. */
+  distance(metres: number): string {
+    if (metres < 995) return `${Math.round(metres / 10) * 10} m`;
+    return `${(metres / 1000).toFixed(metres < 99500 ? 1 : 0)} km`;
+  }
+
+  /** One of eight directions, clockwise from north. */
+  direction(bearing_deg: number): string {
+    const directions = ["dir_n", "dir_ne", "dir_e", "dir_se", "dir_s", "dir_sw", "dir_w", "dir_nw"] as const;
+    return this.t(directions[Math.round((((bearing_deg % 360) + 360) % 360) / 45) % 8] ?? "dir_n");
+  }
+
+  /** How long ago, in the largest unit that fits. */
+  age(seconds: number): string {
+    if (seconds < 90) return this.t("age_now");
+    if (seconds < 5400) return this.t("age_min", { n: Math.round(seconds / 60) });
+    if (seconds < 129600) return this.t("age_h", { n: Math.round(seconds / 3600) });
+    return this.t("age_d", { n: Math.round(seconds / 86400) });
+  }
+
+  /** A moment in local time. */
+  time(iso: string): string {
+    const moment = new Date(iso);
+    return Number.isNaN(moment.getTime()) ? iso : this.moment.format(moment);
+  }
+
+  /** The label of a code, or the code itself. */
+  label(codes: Code[] | null | undefined, code: string): string {
+    return codes?.find((one) => one.code === code)?.label[this.lang] ?? code;
+  }
+}

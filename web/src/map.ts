@@ -1,0 +1,305 @@
+/** The map: draws the layers, the answer and the selection, and says what people do to it. */
+import {
+  type ErrorEvent, type GeoJSONSource, MapLibreMap, type MapMouseEvent, type MapTouchEvent, type PaddingOptions, ScaleControl, setWorkerUrl,
+  type VectorTileSource,
+} from "maplibre-gl";
+import "maplibre-gl/dist/maplibre-gl.css";
+import workerUrl from "maplibre-gl/dist/maplibre-gl-worker.mjs?worker&url";
+import type { Geometry, MapCollection, MapSymbol, Nearest, Properties, Service } from "./api";
+import { type Bounds, boundsOf, middleOf, type Position } from "./geometry";
+import type { Theme } from "./palette";
+import { ruleIndexOf } from "./rules";
+import { type Drawn, imageId, sourceIdOf, type StyleChoice, styleOf } from "./style";
+import { drawIncident, drawPattern, drawPoint, drawRank, drawSkipped } from "./symbols";
+
+setWorkerUrl(workerUrl);
+
+export interface View {
+  lon: number;
+  lat: number;
+  zoom: number;
+}
+
+/** A feature under the pointer. */
+export interface Hit {
+  layer: string;
+  fid: number;
+  rule: number;
+  properties: Properties;
+  /** Where the pointer is, in CSS pixels of the map. */
+  x: number;
+  y: number;
+}
+
+export interface MapEvents {
+  moved: (view: View) => void;
+  hovered: (hit: Hit | null) => void;
+  clicked: (hit: Hit | null, position: Position) => void;
+  /** Right click or long press. */
+  held: (position: Position) => void;
+  failed: (source: string, reason: string) => void;
+  busy: (busy: boolean) => void;
+  counted: (counts: Counts) => void;
+}
+
+/** How many features of each rule are in view, by layer. */
+export type Counts = Record<string, number[]>;
+
+/** What the answer draws. */
+export interface AnswerDrawing {
+  incident: Position | null;
+  answer: Nearest | null;
+  tab: string | null;
+  selected: string | null;
+}
+
+const PIXEL_RATIO = 2;
+const LONG_PRESS_MS = 550;
+const HIT_PX = 5;
+const reducedMotion = () => matchMedia("(prefers-reduced-motion: reduce)").matches;
+
+export class MapView {
+  readonly map: MapLibreMap;
+  private readonly service: Service;
+  private readonly collections: MapCollection[];
+  private readonly events: MapEvents;
+  private choice: StyleChoice;
+  private busyTimer = 0;
+  private lastHeld = -Infinity;
+
+  constructor(container: HTMLElement, service: Service, collections: MapCollection[], view: View, choice: StyleChoice, events: MapEvents) {
+    this.service = service;
+    this.collections = collections;
+    this.events = events;
+    this.choice = choice;
+    this.map = new MapLibreMap({
+      container,
+      style: styleOf(service, collections, choice),
+      center: [view.lon, view.lat],
+      zoom: view.zoom,
+      minZoom: 3,
+      maxZoom: 19,
+      localIdeographFontFamily: '"Noto Sans SC", "Noto Sans CJK SC", "PingFang SC", "Microsoft YaHei", sans-serif',
+      attributionControl: { compact: matchMedia("(max-width: 767px)").matches },
+      dragRotate: false,
+      pitchWithRotate: false,
+      touchPitch: false,
+      fadeDuration: 0,
+      refreshExpiredTiles: false,
+    });
+    this.map.touchZoomRotate.disableRotation();
+    this.map.keyboard.disableRotation();
+    this.map.addControl(new ScaleControl({ maxWidth: 90 }), "bottom-left");
+    this.map.setMissingStyleImageResolver((id) => {
+      this.draw(id);
+    });
+    this.listen();
+  }
+
+  private symbolOf(layer: string, rule: number): MapSymbol | undefined {
+    return this.collections.find((one) => one.id === layer)?.layer.map.rules[rule]?.symbol;
+  }
+
+  /** Draws the picture that the style asks for by name. */
+  private draw(id: string): void {
+    if (this.map.hasImage(id)) return;
+    const [kind = "", a = "", b = "", theme = "light"] = id.split("|");
+    const symbol = this.symbolOf(a, Number(b));
+    let canvas: HTMLCanvasElement | null = null;
+    if (kind === "incident") canvas = drawIncident(PIXEL_RATIO);
+    else if (kind === "rank") canvas = drawRank(a, PIXEL_RATIO);
+    else if (kind === "skipped") canvas = drawSkipped(a, PIXEL_RATIO);
+    else if (kind === "pattern" && symbol) canvas = drawPattern(symbol, theme as Theme, PIXEL_RATIO);
+    else if (kind === "rule" && symbol) canvas = drawPoint(symbol, theme as Theme, PIXEL_RATIO);
+    const context = canvas?.getContext("2d");
+    if (canvas && context) this.map.addImage(id, context.getImageData(0, 0, canvas.width, canvas.height), { pixelRatio: PIXEL_RATIO });
+  }
+
+  /** The style layers that answer pointer and click: all but the base map's and those of the moment. */
+  private interactive(): string[] {
+    const own = new Set(this.collections.filter((one) => one.layer.map.group !== "basemap").map((one) => one.id));
+    return this.map.getLayersOrder().filter((id) => {
+      const [layer = "", , part = ""] = id.split(":");
+      return own.has(layer) && ["point", "line", "fill", "outline"].includes(part);
+    });
+  }
+
+  private listen(): void {
+    const { map, events } = this;
+    map.getCanvas().setAttribute("role", "application");
+    map.on("moveend", () => {
+      events.moved(this.view());
+    });
+    map.on("idle", () => {
+      clearTimeout(this.busyTimer);
+      this.busyTimer = 0;
+      events.busy(false);
+      events.counted(this.counts());
+    });
+    map.on("dataloading", () => {
+      if (this.busyTimer === 0) this.busyTimer = window.setTimeout(() => { events.busy(true); }, 300);
+    });
+    map.on("error", (event: ErrorEvent & { sourceId?: string }) => {
+      if (event.sourceId) events.failed(event.sourceId, event.error.message);
+      else console.error(event.error);
+    });
+    map.on("mousemove", (event) => {
+      const hit = this.hitAt(event);
+      map.getCanvas().style.cursor = hit ? "pointer" : "";
+      events.hovered(hit);
+    });
+    map.on("mouseout", () => {
+      events.hovered(null);
+    });
+    map.on("movestart", () => {
+      events.hovered(null);
+    });
+    map.on("click", (event) => {
+      events.clicked(this.hitAt(event), event.lngLat.toArray());
+    });
+    map.on("contextmenu", (event) => {
+      event.preventDefault();
+      this.hold(event.lngLat.toArray());
+    });
+    this.listenForLongPress();
+  }
+
+  /** Some phones send both a menu event and a long press; the second is dropped. */
+  private hold(position: Position): void {
+    const now = performance.now();
+    if (now - this.lastHeld > 1000) this.events.held(position);
+    this.lastHeld = now;
+  }
+
+  /** A finger held still; the browser's own menu event may not come on a phone. */
+  private listenForLongPress(): void {
+    let timer = 0;
+    const stop = () => {
+      clearTimeout(timer);
+    };
+    this.map.on("touchstart", (event: MapTouchEvent) => {
+      stop();
+      if (event.points.length !== 1) return;
+      const position = event.lngLat.toArray();
+      timer = window.setTimeout(() => { this.hold(position); }, LONG_PRESS_MS);
+    });
+    for (const type of ["touchend", "touchcancel", "touchmove", "movestart"] as const) this.map.on(type, stop);
+  }
+
+  private hitAt({ point }: MapMouseEvent): Hit | null {
+    const box: [[number, number], [number, number]] = [[point.x - HIT_PX, point.y - HIT_PX], [point.x + HIT_PX, point.y + HIT_PX]];
+    const found = this.map.queryRenderedFeatures(box, { layers: this.interactive() })[0];
+    if (!found || typeof found.id !== "number") return null;
+    const drawn = found.layer.metadata as Drawn;
+    return { layer: drawn.layer, rule: drawn.rule, fid: found.id, properties: found.properties as Properties, x: point.x, y: point.y };
+  }
+
+  view(): View {
+    const { lng, lat } = this.map.getCenter();
+    return { lon: lng, lat, zoom: this.map.getZoom() };
+  }
+
+  /** West, south, east, north of what the map shows. */
+  bounds(): Bounds {
+    return this.map.getBounds().toArray().flat() as Bounds;
+  }
+
+  private counts(): Counts {
+    const counts: Counts = {};
+    const seen = new Set<string>();
+    for (const feature of this.map.queryRenderedFeatures({ layers: this.interactive() })) {
+      const { layer, rule } = feature.layer.metadata as Drawn;
+      const key = `${layer}.${feature.id}`;
+      if (seen.has(key)) continue;
+      seen.add(key);
+      const row = (counts[layer] ??= []);
+      row[rule] = (row[rule] ?? 0) + 1;
+    }
+    return counts;
+  }
+
+  /** Theme, language or switches have changed. */
+  restyle(choice: StyleChoice): void {
+    this.choice = choice;
+    const style = styleOf(this.service, this.collections, choice);
+    for (const id of ["answer", "chosen"]) {
+      const kept = this.data[id];
+      const source = style.sources[id];
+      if (kept && source?.type === "geojson") source.data = kept;
+    }
+    this.map.setStyle(style, { diff: true });
+  }
+
+  private readonly data: Record<string, GeoJSON.FeatureCollection> = {};
+
+  private setData(id: "answer" | "chosen", features: GeoJSON.Feature[]): void {
+    const data: GeoJSON.FeatureCollection = { type: "FeatureCollection", features };
+    this.data[id] = data;
+    this.map.getSource<GeoJSONSource>(id)?.setData(data);
+  }
+
+  /** Outlines what is selected. */
+  choose(geometries: Geometry[]): void {
+    this.setData("chosen", geometries.map((geometry) => ({ type: "Feature", geometry, properties: {} })));
+  }
+
+  /** Draws incident, ranks, lines and what was not chosen. */
+  drawAnswer({ incident, answer, tab, selected }: AnswerDrawing): void {
+    const features: GeoJSON.Feature[] = [];
+    const point = (coordinates: Position, properties: GeoJSON.GeoJsonProperties): GeoJSON.Feature => ({ type: "Feature", geometry: { type: "Point", coordinates }, properties });
+    const line = (to: Position, properties: GeoJSON.GeoJsonProperties) => {
+      if (incident) features.push({ type: "Feature", geometry: { type: "LineString", coordinates: [incident, to] }, properties });
+    };
+    for (const item of answer?.features ?? []) {
+      const { layer, rank, name } = item.properties;
+      const at = middleOf(item.geometry);
+      if (layer === tab) line(at, { kind: "line", rank });
+      features.push(point(at, { image: this.imageFor(layer, item.properties), badge: `rank|${rank}`, rank, name: name ?? "", named: layer === tab }));
+    }
+    for (const item of answer?.skipped ?? []) {
+      if (item.layer !== tab) continue;
+      const at = middleOf(item.geometry);
+      if (item.id === selected) line(at, { kind: "skipped-line" });
+      features.push(point(at, { badge: `skipped|${item.reason}`, rank: 0 }));
+    }
+    if (incident) features.push(point(incident, { kind: "incident" }));
+    this.setData("answer", features);
+  }
+
+  private imageFor(layer: string, properties: Properties): string {
+    const collection = this.collections.find((one) => one.id === layer);
+    return imageId("rule", layer, collection ? ruleIndexOf(collection.layer.map, properties) : 0, this.choice.theme);
+  }
+
+  /** Moves so that all positions are seen, beside everything that lies over the map. */
+  fit(positions: Position[], padding: Partial<PaddingOptions>): void {
+    const bounds = boundsOf(positions);
+    if (!bounds) return;
+    this.map.fitBounds(bounds, { padding: { top: 70, bottom: 70, left: 70, right: 70, ...padding }, maxZoom: 15, duration: reducedMotion() ? 0 : 600 });
+  }
+
+  fly(to: Position, zoom = 14): void {
+    this.map.flyTo({ center: to, zoom: Math.max(this.map.getZoom(), zoom), duration: reducedMotion() ? 0 : 700 });
+  }
+
+  jump({ lon, lat, zoom }: View): void {
+    this.map.jumpTo({ center: [lon, lat], zoom });
+  }
+
+  /** Keeps the middle of the map out from under the phone's sheet. */
+  pad(bottom: number): void {
+    this.map.setPadding({ top: 0, right: 0, left: 0, bottom });
+  }
+
+  /** Asks again for the tiles of a source that failed. */
+  retry(source: string): void {
+    const found = this.map.getSource<VectorTileSource>(source);
+    if (found) found.setTiles([...found.tiles]);
+  }
+
+  /** The source that a layer is drawn from. */
+  sourceOf(layer: string): string {
+    const collection = this.collections.find((one) => one.id === layer);
+    return collection ? sourceIdOf(collection) : layer;
+  }
+}

@@ -1,0 +1,54 @@
+import type { Ranked } from "../api";
+import { useApp } from "../context";
+import { refText } from "../url";
+import { ageOf, placesText, subtitleOf } from "../values";
+import { CardBody } from "./card";
+
+/** How a row has moved since hazard or persons were changed. */
+function Moved({ item }: { item: Ranked }) {
+  const { state, text } = useApp();
+  const before = state.ranksBefore;
+  if (!before) return null;
+  const was = before[String(item.id)];
+  if (was === undefined) return <span class="moved up">{text.t("rank_new")}</span>;
+  const by = was - item.properties.rank;
+  if (by === 0) return null;
+  return <span class={by > 0 ? "moved up" : "moved down"}>{by > 0 ? `▲${by}` : `▼${-by}`}</span>;
+}
+
+/** One ranked item: number, name, distance and direction, places, suitability, age. */
+export function ResultRow({ item }: { item: Ranked }) {
+  const { act, state, text } = useApp();
+  const { layer, fid, rank, distance_m, bearing_deg, age_s, suitability, sample } = item.properties;
+  const collection = act.collection(layer);
+  const selected = state.selected !== null && refText(state.selected) === item.id;
+  const places = placesText(item, text);
+  const age = ageOf(age_s, text);
+  const hazard = text.label(act.service.hazards, state.hazard ?? "");
+  return (
+    <li class={selected ? "row selected" : "row"}>
+      <button
+        type="button" class="row-main" data-row={String(item.id)} aria-expanded={selected}
+        onClick={() => { act.select(selected ? null : { layer, fid }, { geometry: item.geometry, fly: true }); }}
+      >
+        <span class="rank" style={{ background: collection?.layer.map?.rules.at(-1)?.symbol.color }}>{rank}</span>
+        <span class="row-text">
+          <strong>{act.nameOf(item, layer)} <Moved item={item} /></strong>
+          {collection && <span class="muted">{subtitleOf(collection, item.properties, text)}</span>}
+          <span class="chips">
+            {places && <span class={places.known ? "chip" : "chip unknown"}>{places.text}</span>}
+            {suitability === "suitable" && <span class="chip">{text.t("suitable", { hazard })}</span>}
+            {suitability === "unknown" && <span class="chip unknown">{text.t("suitability_unknown", { hazard })}</span>}
+            <span class={age.stale ? "chip stale" : "chip"}>{age.text}</span>
+            {sample && <span class="chip sample">{text.t("sample")}</span>}
+          </span>
+        </span>
+        <span class="row-far">
+          <b>{text.distance(distance_m)}</b>
+          <span class="muted">{text.t("straight")} <i class="arrow" style={{ transform: `rotate(${bearing_deg}deg)` }} aria-hidden="true">↑</i> {text.direction(bearing_deg)}</span>
+        </span>
+      </button>
+      {selected && <div class="row-card"><CardBody /></div>}
+    </li>
+  );
+}

@@ -1,0 +1,95 @@
+import { useState } from "preact/hooks";
+import type { Skipped } from "../api";
+import { useApp } from "../context";
+import type { Text } from "../i18n";
+import { refText } from "../url";
+import { ageOf } from "../values";
+import { CardBody } from "./card";
+
+const asNumber = (value: unknown): number | null => (typeof value === "number" ? value : null);
+const asText = (value: unknown): string | null => (typeof value === "string" && value !== "" ? value : null);
+
+/** Why it was not chosen, in words. */
+function reasonText({ reason, evidence }: Skipped, hazard: string, text: Text): string {
+  switch (reason) {
+    case "closed":
+      return text.t("reason_closed");
+    case "unsuitable":
+      return text.t("reason_unsuitable", { hazard });
+    case "inside_hazard":
+      return text.t("reason_inside_hazard");
+    case "not_designated":
+      return text.t("reason_not_designated");
+    case "full": {
+      const [capacity, occupancy, wanted] = [asNumber(evidence.capacity_persons), asNumber(evidence.occupancy_persons), asNumber(evidence.places_wanted)];
+      if (capacity === null) return text.t("reason_full");
+      const left = capacity - (occupancy ?? 0);
+      if (left > 0 && wanted !== null) return text.t("reason_room", { n: left, m: wanted });
+      return text.t("reason_full_count", { a: text.n(occupancy ?? capacity), b: text.n(capacity) });
+    }
+  }
+}
+
+/** What the reason rests on: zone, source and age. */
+function evidenceText({ evidence }: Skipped, label: (layer: string, field: string, code: string) => string, text: Text): string {
+  const zone = asText(evidence.zone_name) ?? asText(evidence.zone_id);
+  const grade = asText(evidence.risk_class);
+  const zoneLayer = asText(evidence.zone_id)?.split(".")[0] ?? "";
+  const age = asNumber(evidence.age_s);
+  const source = asText(evidence.source);
+  return [zone, grade ? label(zoneLayer, "risk_class", grade) : null, source, age === null ? null : ageOf(age, text).text].filter((part) => part !== null).join(" · ");
+}
+
+interface SkippedListProps {
+  items: Skipped[];
+  title: "why_not" | "skipped_none_used" | "skipped_others";
+  /** Whether the list starts open. */
+  open: boolean;
+}
+
+/** Places that were not chosen, each with its reason and evidence. */
+export function SkippedList({ items, title, open: startsOpen }: SkippedListProps) {
+  const { act, state, text } = useApp();
+  const chosen = state.selected !== null && items.some((item) => state.selected && refText(state.selected) === item.id);
+  const [opened, setOpen] = useState(startsOpen);
+  const open = opened || chosen;
+  const hazard = state.hazard ? text.label(act.service.hazards, state.hazard) : text.t("this_hazard");
+  const label = (layer: string, field: string, code: string) =>
+    text.label(act.collection(layer)?.layer.fields.find((one) => one.name === field)?.codes, code);
+  if (items.length === 0) return null;
+  return (
+    <li class="why">
+      <button type="button" class="why-head" aria-expanded={open} onClick={() => { setOpen(!open); }}>
+        <strong>{text.t(title, { n: items.length })}</strong>
+        <span aria-hidden="true">{open ? "▴" : "▾"}</span>
+      </button>
+      {open && (
+        <ul>
+          {items.map((item) => {
+            const selected = state.selected !== null && refText(state.selected) === item.id;
+            const evidence = evidenceText(item, label, text);
+            return (
+              <li key={item.id} class={selected ? "skipped selected" : "skipped"}>
+                <button
+                  type="button" class="skipped-main" data-row={item.id} aria-expanded={selected}
+                  onClick={() => { act.select(selected ? null : { layer: item.layer, fid: item.fid }, { geometry: item.geometry, fly: true }); }}
+                >
+                  <span class="skipped-name">
+                    <strong>{act.nameOf({ id: item.id, properties: { name: item.name } }, item.layer)}</strong>
+                    <span class="muted digits">{text.distance(item.distance_m)} {text.direction(item.bearing_deg)}</span>
+                  </span>
+                  <span class="skipped-why">
+                    <span class="reason">{reasonText(item, hazard, text)}</span>
+                    {evidence !== "" && <span class="muted">{evidence}</span>}
+                    {item.sample && <span class="chip sample">{text.t("sample")}</span>}
+                  </span>
+                </button>
+                {selected && <div class="row-card"><CardBody /></div>}
+              </li>
+            );
+          })}
+        </ul>
+      )}
+    </li>
+  );
+}

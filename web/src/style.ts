@@ -1,0 +1,354 @@
+/** The map's style, made from the layer definitions: one source for the base map and one for each other layer. */
+import type {
+  CircleLayerSpecification,
+  ExpressionSpecification,
+  FillLayerSpecification,
+  LayerSpecification,
+  LineLayerSpecification,
+  SourceSpecification,
+  StyleSpecification,
+  SymbolLayerSpecification,
+} from "maplibre-gl";
+import type { Collection, Lang, MapCollection, MapSymbol, Rule, Service } from "./api";
+import { type Palette, palettes, textColor, type Theme } from "./palette";
+import { underRule } from "./rules";
+import { colorOf, fillOutline, isPoint, opacityOf } from "./symbols";
+
+/** What the style depends on. */
+export interface StyleChoice {
+  theme: Theme;
+  lang: Lang;
+  /** Whether a layer, a raster or `online` is switched on. */
+  visible: (id: string) => boolean;
+}
+
+/** What a style layer draws; kept in its `metadata`. */
+export interface Drawn {
+  layer: string;
+  rule: number;
+}
+
+const TILE_MAX_ZOOM = 14;
+const FONT = "Noto Sans SC";
+
+export const hasMap = (collection: Collection): collection is MapCollection => collection.layer.map !== null;
+
+export const sourceIdOf = (collection: MapCollection) =>
+  collection.layer.map.group === "basemap" ? "basemap" : collection.id;
+
+/** The picture that the map asks for: `rule|layer|index|theme`, `pattern|layer|index|theme`. */
+export const imageId = (kind: "rule" | "pattern", layer: string, rule: number, theme: Theme) =>
+  `${kind}|${layer}|${rule}|${theme}`;
+
+const escapes: Record<string, string> = { "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;" };
+const escaped = (text: string) => text.replace(/[&<>"]/g, (one) => escapes[one] ?? one);
+
+function attributionOf(collections: MapCollection[]): string {
+  const given = collections.flatMap((collection) => collection.sources).filter((source) => source.count > 0 || source.sample);
+  const lines = given.map(({ attribution, licence, url }) => {
+    const text = escaped(licence === "" || licence === "Not stated" ? attribution : `${attribution} (${licence})`);
+    return url && /^https?:/.test(url) ? `<a href="${escaped(url)}" target="_blank" rel="noopener">${text}</a>` : text;
+  });
+  return [...new Set(lines)].join(" · ");
+}
+
+function sources(service: Service, collections: MapCollection[]): Record<string, SourceSpecification> {
+  const made: Record<string, SourceSpecification> = {};
+  for (const id of new Set(collections.map(sourceIdOf))) {
+    const members = collections.filter((collection) => sourceIdOf(collection) === id);
+    made[id] = {
+      type: "vector",
+      tiles: [`${location.origin}/tiles/${members.map((member) => member.id).join(",")}/{z}/{x}/{y}.mvt`],
+      minzoom: Math.min(...members.map((member) => member.layer.tiles.min_zoom)),
+      maxzoom: TILE_MAX_ZOOM,
+      attribution: attributionOf(members),
+    };
+  }
+  for (const raster of service.rasters) {
+    made[`raster-${raster.id}`] = {
+      type: "raster",
+      tiles: [new URL(raster.tiles, location.origin).href.replaceAll("%7B", "{").replaceAll("%7D", "}")],
+      tileSize: 256,
+      minzoom: raster.minzoom,
+      maxzoom: raster.maxzoom,
+      ...(raster.bbox && { bounds: raster.bbox }),
+    };
+  }
+  if (service.basemap) {
+    const { url, tile_size, max_zoom, attribution } = service.basemap;
+    made.online = { type: "raster", tiles: [url], tileSize: tile_size, maxzoom: max_zoom, attribution: escaped(attribution) };
+  }
+  return made;
+}
+
+/** The parts of a style in drawing order, from the land up. */
+interface Bands {
+  baseLines: LayerSpecification[];
+  areas: LayerSpecification[];
+  lines: LayerSpecification[];
+  lineLabels: LayerSpecification[];
+  /** Dots of places, under every other symbol so that they hide none. */
+  places: LayerSpecification[];
+  points: LayerSpecification[];
+}
+
+class Builder {
+  private readonly palette: Palette;
+  private readonly choice: StyleChoice;
+  readonly bands: Bands = { baseLines: [], areas: [], lines: [], lineLabels: [], places: [], points: [] };
+
+  constructor(choice: StyleChoice) {
+    this.choice = choice;
+    this.palette = palettes[choice.theme];
+  }
+
+  add(collection: MapCollection): void {
+    const { geometry, map } = collection.layer;
+    const casings: LayerSpecification[] = [];
+    const strokes: LayerSpecification[] = [];
+    const byRule = map.rules.map((rule, index) => ({ rule, index }));
+    for (const { rule, index } of byRule.toReversed()) {
+      if (geometry === "MultiPolygon" || geometry === "Geometry") this.addArea(collection, rule, index, strokes);
+      if (geometry !== "Point" && geometry !== "MultiPolygon") this.addLine(collection, rule, index, casings, strokes);
+      if (geometry !== "Point") this.addLineLabel(collection, rule, index);
+    }
+    (map.group === "basemap" ? this.bands.baseLines : this.bands.lines).push(...casings, ...strokes);
+    if (geometry !== "Point" && geometry !== "Geometry") return;
+    for (const { rule, index } of byRule.toSorted((a, b) => a.rule.symbol.size - b.rule.symbol.size || b.index - a.index)) {
+      this.addPoint(collection, rule, index);
+    }
+  }
+
+  /** What every style layer of a rule has in common. */
+  private common(collection: MapCollection, index: number, part: string, geometry?: string) {
+    const { map } = collection.layer;
+    const rule = map.rules[index];
+    const filter: ExpressionSpecification = geometry
+      ? ["all", ["==", ["geometry-type"], geometry], underRule(map, index)]
+      : underRule(map, index);
+    return {
+      id: `${collection.id}:${index}:${part}`,
+      source: sourceIdOf(collection),
+      "source-layer": collection.id,
+      minzoom: Math.max(map.min_zoom, rule?.min_zoom ?? 0),
+      filter,
+      metadata: { layer: collection.id, rule: index } satisfies Drawn,
+    };
+  }
+
+  private visibility(collection: MapCollection): "visible" | "none" {
+    return this.choice.visible(collection.id) ? "visible" : "none";
+  }
+
+  private addArea(collection: MapCollection, rule: Rule, index: number, strokes: LayerSpecification[]): void {
+    const { theme } = this.choice;
+    const { symbol } = rule;
+    const visibility = this.visibility(collection);
+    const common = (part: string) => this.common(collection, index, part, "Polygon");
+    if (symbol.shape !== "line") {
+      const opacity = symbol.shape === "fill" ? opacityOf(symbol, theme) : 0.25;
+      const fill: FillLayerSpecification = {
+        ...common("fill"), type: "fill", layout: { visibility },
+        paint: { "fill-color": colorOf(symbol, theme), "fill-opacity": opacity, "fill-antialias": false },
+      };
+      this.bands.areas.push(fill);
+      if (symbol.pattern !== "none") {
+        this.bands.areas.push({
+          ...common("pattern"), type: "fill", layout: { visibility },
+          paint: { "fill-pattern": imageId("pattern", collection.id, index, theme) },
+        });
+      }
+    }
+    const color = symbol.shape === "line" ? colorOf(symbol, theme) : fillOutline(symbol, theme);
+    const outline: LineLayerSpecification = {
+      ...common("outline"), type: "line", layout: { visibility, "line-join": "round" },
+      paint: { "line-color": color, "line-width": symbol.width, ...this.dash(symbol) },
+    };
+    if (symbol.shape === "line") strokes.push(outline);
+    else this.bands.areas.push(outline);
+  }
+
+  private dash(symbol: MapSymbol) {
+    return symbol.dash.length > 0 ? { "line-dasharray": [...symbol.dash] } : {};
+  }
+
+  /** Solid lines of the base map grow with the zoom; boundaries and hazards keep their width. */
+  private lineWidth(collection: MapCollection, symbol: MapSymbol, extra: number): ExpressionSpecification | number {
+    if (collection.layer.map.group !== "basemap" || symbol.dash.length > 0) return symbol.width + extra;
+    const at = (share: number, edge: number) => symbol.width * share + extra * edge;
+    return ["interpolate", ["linear"], ["zoom"], 7, at(0.4, 0.4), 11, at(0.85, 0.75), 13, at(1.4, 1), 16, at(3.2, 1.2)];
+  }
+
+  private addLine(collection: MapCollection, rule: Rule, index: number, casings: LayerSpecification[], strokes: LayerSpecification[]): void {
+    const { theme } = this.choice;
+    const { symbol } = rule;
+    const layout = { visibility: this.visibility(collection), "line-cap": symbol.dash.length > 0 ? "butt" : "round", "line-join": "round" } as const;
+    const common = (part: string) => this.common(collection, index, part, "LineString");
+    if (symbol.shape === "line" && symbol.outline) {
+      const casing: LineLayerSpecification = {
+        ...common("casing"), type: "line", layout,
+        paint: { "line-color": theme === "light" ? symbol.outline : this.palette.casing, "line-width": this.lineWidth(collection, symbol, 2) },
+      };
+      casings.push(casing);
+    }
+    strokes.push({
+      ...common("line"), type: "line", layout,
+      paint: { "line-color": colorOf(symbol, theme), "line-width": this.lineWidth(collection, symbol, 0), "line-opacity": opacityOf(symbol, theme), ...this.dash(symbol) },
+    });
+  }
+
+  /** The name to write: in English the Latin name with the Chinese below, where a layer has both. */
+  private name(collection: MapCollection): ExpressionSpecification | null {
+    const field = collection.layer.map.label_field;
+    if (!field) return null;
+    const latin = `${field}_en`;
+    const plain: ExpressionSpecification = ["coalesce", ["get", field], ""];
+    if (this.choice.lang !== "en" || !collection.layer.fields.some(({ name }) => name === latin)) return plain;
+    return ["case", ["has", latin], ["concat", ["get", latin], "\n", plain], plain];
+  }
+
+  private addLineLabel(collection: MapCollection, rule: Rule, index: number): void {
+    const name = this.name(collection);
+    if (!name) return;
+    const { map, geometry } = collection.layer;
+    const area = geometry === "MultiPolygon";
+    const common = this.common(collection, index, "label", area ? "Polygon" : "LineString");
+    const color = textColor(area && rule.symbol.shape === "fill" ? this.palette.label : colorOf(rule.symbol, this.choice.theme), this.palette);
+    const label: SymbolLayerSpecification = {
+      ...common,
+      minzoom: Math.max(common.minzoom, map.label_min_zoom),
+      // Every tile of a polygon repeats its name; nearer in, the names of places do the work.
+      ...(area && map.group === "basemap" && { maxzoom: map.label_min_zoom + 4 }),
+      type: "symbol",
+      layout: {
+        visibility: this.visibility(collection),
+        "symbol-placement": area ? "point" : "line",
+        "symbol-spacing": 400,
+        "text-field": name,
+        "text-font": [`${FONT} ${area ? "Medium" : "Regular"}`],
+        "text-size": 12,
+        "text-letter-spacing": area || map.group === "basemap" ? 0.1 : 0,
+        "text-padding": area ? 40 : 8,
+        "text-max-width": 8,
+      },
+      paint: { "text-color": color, "text-halo-color": this.palette.halo, "text-halo-width": 1.5 },
+    };
+    this.bands.lineLabels.push(label);
+  }
+
+  private addPoint(collection: MapCollection, rule: Rule, index: number): void {
+    const { theme } = this.choice;
+    const { map } = collection.layer;
+    const { symbol } = rule;
+    const common = this.common(collection, index, "point", collection.layer.geometry === "Geometry" ? "Point" : undefined);
+    if (!isPoint(symbol.shape)) {
+      const circle: CircleLayerSpecification = {
+        ...common, type: "circle", layout: { visibility: this.visibility(collection) },
+        paint: { "circle-radius": 5, "circle-color": colorOf(symbol, theme), "circle-stroke-color": "#FFFFFF", "circle-stroke-width": 1.5 },
+      };
+      this.bands.points.push(circle);
+      return;
+    }
+    const name = this.name(collection);
+    const place = isPlace(symbol);
+    const size = !place ? 12 : symbol.size >= 10 ? 18 : symbol.size >= 8 ? 14 : 12;
+    const layer: SymbolLayerSpecification = {
+      ...common,
+      type: "symbol",
+      layout: {
+        visibility: this.visibility(collection),
+        "icon-image": imageId("rule", collection.id, index, theme),
+        "icon-allow-overlap": true,
+        "icon-size": place ? 1 : ["interpolate", ["linear"], ["zoom"], 8, 0.62, 11.5, 0.74, 12, 1],
+        "icon-padding": 1,
+        ...(name && {
+          "text-field": ["step", ["zoom"], "", Math.max(map.label_min_zoom, 0.1), name],
+          "text-font": [`${FONT} ${size === 18 ? "Bold" : size === 14 ? "Medium" : "Regular"}`],
+          "text-size": size,
+          "text-variable-anchor": place ? ["bottom", "top", "left", "right"] : ["top", "bottom", "left", "right"],
+          "text-radial-offset": (symbol.size / 2 + (place ? 1 : 3)) / size,
+          "text-justify": "auto",
+          "text-optional": true,
+          "text-padding": 2,
+          "text-max-width": 9,
+        }),
+      },
+      paint: { "text-color": this.palette.label, "text-halo-color": this.palette.halo, "text-halo-width": 1.5 },
+    };
+    (place ? this.bands.places : this.bands.points).push(layer);
+  }
+}
+
+/** A small plain dot stands for a place whose name matters more than its symbol. */
+const isPlace = (symbol: MapSymbol) => symbol.shape === "circle" && symbol.size <= 10 && !symbol.icon && !symbol.text;
+
+const empty = { type: "FeatureCollection" as const, features: [] };
+
+/** What is drawn for the moment: selection, answer, incident. */
+function momentLayers(palette: Palette): LayerSpecification[] {
+  const text = {
+    "text-font": [`${FONT} Bold`], "text-size": 12, "text-variable-anchor": ["top", "bottom", "left", "right"] as ("top" | "bottom" | "left" | "right")[],
+    "text-radial-offset": 1.4, "text-justify": "auto" as const, "text-optional": true, "text-max-width": 9,
+  };
+  const textPaint = { "text-color": palette.label, "text-halo-color": palette.halo, "text-halo-width": 1.5 };
+  return [
+    { id: "chosen:area", source: "chosen", type: "fill", filter: ["==", ["geometry-type"], "Polygon"], paint: { "fill-color": palette.route, "fill-opacity": 0.08 } },
+    { id: "chosen:line", source: "chosen", type: "line", filter: ["!=", ["geometry-type"], "Point"], layout: { "line-join": "round", "line-cap": "round" }, paint: { "line-color": palette.route, "line-width": 4, "line-opacity": 0.85 } },
+    {
+      id: "answer:line-casing", source: "answer", type: "line", filter: ["==", ["get", "kind"], "line"], layout: { "line-cap": "round" },
+      paint: { "line-color": palette.halo, "line-width": ["case", ["==", ["get", "rank"], 1], 6.5, 4.5], "line-opacity": 0.75 },
+    },
+    {
+      id: "answer:line", source: "answer", type: "line", filter: ["==", ["get", "kind"], "line"], layout: { "line-cap": "butt" },
+      paint: { "line-color": palette.route, "line-width": ["case", ["==", ["get", "rank"], 1], 3.5, 2], "line-dasharray": [3, 1.5] },
+    },
+    {
+      id: "answer:skipped-line", source: "answer", type: "line", filter: ["==", ["get", "kind"], "skipped-line"], layout: { "line-cap": "round" },
+      paint: { "line-color": palette.skipped, "line-width": 4, "line-dasharray": [0.1, 2] },
+    },
+    {
+      id: "chosen:point", source: "chosen", type: "circle", filter: ["==", ["geometry-type"], "Point"],
+      paint: { "circle-radius": 20, "circle-color": palette.route, "circle-opacity": 0.18, "circle-stroke-color": palette.route, "circle-stroke-width": 3 },
+    },
+    {
+      id: "answer:symbol", source: "answer", type: "symbol", filter: ["has", "image"],
+      layout: {
+        "icon-image": ["get", "image"], "icon-allow-overlap": true, "icon-ignore-placement": false,
+        "text-field": ["case", ["get", "named"], ["get", "name"], ""], ...text,
+      },
+      paint: textPaint,
+    },
+    {
+      id: "answer:badge", source: "answer", type: "symbol", filter: ["has", "badge"],
+      layout: { "icon-image": ["get", "badge"], "icon-allow-overlap": true, "icon-ignore-placement": true, "icon-offset": [13, -13], "symbol-sort-key": ["-", ["get", "rank"]] },
+    },
+    {
+      id: "answer:incident", source: "answer", type: "symbol", filter: ["==", ["get", "kind"], "incident"],
+      layout: { "icon-image": "incident", "icon-allow-overlap": true },
+    },
+  ];
+}
+
+/** The whole style. */
+export function styleOf(service: Service, collections: MapCollection[], choice: StyleChoice): StyleSpecification {
+  const palette = palettes[choice.theme];
+  const builder = new Builder(choice);
+  const ordered = collections.toSorted((a, b) => a.layer.map.order - b.layer.map.order);
+  for (const collection of ordered) builder.add(collection);
+  const { baseLines, areas, lines, lineLabels, places, points } = builder.bands;
+  const shown = (id: string) => ({ visibility: choice.visible(id) ? "visible" : "none" }) as const;
+  const layers: LayerSpecification[] = [{ id: "land", type: "background", paint: { "background-color": palette.land } }];
+  if (service.basemap) layers.push({ id: "online", type: "raster", source: "online", layout: shown("online") });
+  for (const raster of service.rasters) {
+    layers.push({
+      id: `raster-${raster.id}`, type: "raster", source: `raster-${raster.id}`, layout: shown(raster.id),
+      paint: { "raster-opacity": choice.theme === "light" ? 0.38 : 0.3, "raster-fade-duration": 0 },
+    });
+  }
+  layers.push(...baseLines, ...areas, ...lines, ...lineLabels, ...places, ...points, ...momentLayers(palette));
+  return {
+    version: 8,
+    sources: { ...sources(service, collections), chosen: { type: "geojson", data: empty }, answer: { type: "geojson", data: empty } },
+    layers,
+  };
+}

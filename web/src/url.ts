@@ -1,0 +1,80 @@
+/** The part of the state that a link keeps. Positions are always longitude, latitude. */
+import type { Lang } from "./api";
+import type { Position } from "./geometry";
+import type { View } from "./map";
+
+/** A feature by layer and number, written `shelters.81`. */
+export interface ItemRef {
+  layer: string;
+  fid: number;
+}
+
+export interface Linked {
+  view: View | null;
+  incident: Position | null;
+  hazard: string | null;
+  places: number | null;
+  tab: string | null;
+  selected: ItemRef | null;
+  /** Layers switched on or off against their definition. */
+  switched: Record<string, boolean>;
+  lang: Lang | null;
+}
+
+export const refText = ({ layer, fid }: ItemRef) => `${layer}.${fid}`;
+
+/** `shelters.81` as layer and number, or null. */
+export function refOf(text: string | null): ItemRef | null {
+  const found = /^([a-z]\w*)\.(\d+)$/.exec(text ?? "");
+  return found?.[1] && found[2] ? { layer: found[1], fid: Number(found[2]) } : null;
+}
+
+function numbers(text: string | null, count: number): number[] | null {
+  const parts = (text ?? "").split(",").map(Number);
+  return text !== null && parts.length === count && parts.every(Number.isFinite) ? parts : null;
+}
+
+function positionOf(lon: number | undefined, lat: number | undefined): Position | null {
+  return lon !== undefined && lat !== undefined && Math.abs(lon) <= 180 && Math.abs(lat) <= 90 ? [lon, lat] : null;
+}
+
+/** What a link says; what it does not say, or says wrongly, is null. */
+export function linkedIn(search: string): Linked {
+  const query = new URLSearchParams(search);
+  const [zoom, ...center] = numbers(query.get("view"), 3) ?? [];
+  const at = positionOf(center[0], center[1]);
+  const lang = query.get("lang");
+  const places = Number(query.get("places"));
+  const switched: Record<string, boolean> = {};
+  for (const [key, on] of [["show", true], ["hide", false]] as const) {
+    for (const layer of query.get(key)?.split(",") ?? []) if (layer !== "") switched[layer] = on;
+  }
+  return {
+    view: at && zoom !== undefined ? { lon: at[0], lat: at[1], zoom: Math.min(19, Math.max(3, zoom)) } : null,
+    incident: positionOf(...((numbers(query.get("at"), 2) ?? []) as [number?, number?])),
+    hazard: query.get("hazard"),
+    places: Number.isInteger(places) && places > 0 ? places : null,
+    tab: query.get("tab"),
+    selected: refOf(query.get("sel")),
+    switched,
+    lang: lang === "zh" || lang === "en" ? lang : null,
+  };
+}
+
+/** The link that keeps this state. */
+export function linkOf(linked: Linked): string {
+  const parts: [string, string][] = [["w", "respond"]];
+  const { view, incident, selected } = linked;
+  if (view) parts.push(["view", `${Number(view.zoom.toFixed(2))},${view.lon.toFixed(5)},${view.lat.toFixed(5)}`]);
+  if (incident) parts.push(["at", incident.map((n) => Number(n.toFixed(6))).join(",")]);
+  if (linked.hazard) parts.push(["hazard", linked.hazard]);
+  if (linked.places) parts.push(["places", String(linked.places)]);
+  if (linked.tab) parts.push(["tab", linked.tab]);
+  if (selected) parts.push(["sel", refText(selected)]);
+  for (const [key, on] of [["show", true], ["hide", false]] as const) {
+    const layers = Object.keys(linked.switched).filter((layer) => linked.switched[layer] === on);
+    if (layers.length > 0) parts.push([key, layers.join(",")]);
+  }
+  if (linked.lang) parts.push(["lang", linked.lang]);
+  return `/?${parts.map(([key, value]) => `${key}=${encodeURIComponent(value).replaceAll("%2C", ",")}`).join("&")}`;
+}

@@ -1,0 +1,94 @@
+/** Field values as people read them: labels for codes, units, dates; missing stays missing. */
+import type { Collection, Field, Properties, Ranked, Value } from "./api";
+import type { Text } from "./i18n";
+
+const isMissing = (value: Value) => value === null || value === undefined || value === "" || (Array.isArray(value) && value.length === 0);
+
+/** A value in words, or null when it is missing. */
+export function valueText(field: Field, value: Value, text: Text): string | null {
+  if (value === null || value === undefined || isMissing(value)) return null;
+  if (Array.isArray(value)) return value.map((one) => text.label(field.codes, one)).join(text.lang === "zh" ? "、" : ", ");
+  if (typeof value === "boolean") return text.t(value ? "yes" : "no");
+  if (typeof value === "number") {
+    const unit = field.unit ? text.try(`unit_${field.unit}`, field.unit) : "";
+    const year = field.type === "integer" && field.name.endsWith("year");
+    return `${year ? String(value) : text.n(value)}${unit === "" ? "" : ` ${unit}`}`;
+  }
+  if (field.type === "code") return text.label(field.codes, value);
+  return field.type === "datetime" ? text.time(value) : value;
+}
+
+export interface CardRow {
+  name: string;
+  label: string;
+  value: string;
+}
+
+/** The filled-in fields of a feature, and the labels of those that are unknown. */
+export function cardRows(collection: Collection, properties: Properties, text: Text): { known: CardRow[]; unknown: string[] } {
+  const known: CardRow[] = [];
+  const unknown: string[] = [];
+  for (const field of collection.layer.fields) {
+    if (field.name === collection.layer.name_field || field.name === "stated_at") continue;
+    const value = valueText(field, properties[field.name], text);
+    const label = field.label[text.lang];
+    if (value === null) unknown.push(label);
+    else known.push({ name: field.name, label, value });
+  }
+  return { known, unknown };
+}
+
+/** One short line that tells items of a layer apart: up to two codes, but those in `besides`, then where it is. */
+export function subtitleOf(collection: Collection, properties: Properties, text: Text, besides: string[] = []): string {
+  const codes = collection.layer.fields.filter((field) => field.type === "code" && field.name !== "status" && !besides.includes(field.name));
+  const parts = codes.flatMap((field) => valueText(field, properties[field.name], text) ?? []).slice(0, 2);
+  const place = ["address", "admin_area"].map((name) => properties[name]).find((value) => typeof value === "string" && value !== "");
+  if (typeof place === "string") parts.push(place);
+  return parts.join(" · ");
+}
+
+/** Data older than this carry a warning. */
+export const STALE_AFTER_S = 24 * 3600;
+
+export interface Age {
+  text: string;
+  stale: boolean;
+}
+
+/** How old data are; older than a day is said as not updated. */
+export function ageOf(seconds: number | null | undefined, text: Text): Age {
+  if (seconds === null || seconds === undefined) return { text: text.t("age_unknown"), stale: true };
+  if (seconds <= STALE_AFTER_S) return { text: text.age(seconds), stale: false };
+  return { text: text.t("age_stale", { n: Math.max(1, Math.floor(seconds / 86400)) }), stale: true };
+}
+
+/** Seconds since a moment, or null when it is unknown. */
+export function secondsSince(iso: Value): number | null {
+  const moment = typeof iso === "string" ? Date.parse(iso) : Number.NaN;
+  return Number.isNaN(moment) ? null : Math.max(0, (Date.now() - moment) / 1000);
+}
+
+/** Free places of a ranked item in words, or null when its layer has no capacity. */
+export function placesText(item: Ranked, text: Text): { text: string; known: boolean } | null {
+  if (!("places_persons" in item.properties)) return null;
+  const places = item.properties.places_persons;
+  return typeof places === "number" ? { text: text.t("places", { n: places }), known: true } : { text: text.t("places_unknown"), known: false };
+}
+
+/** One line an item for a chat or the radio: name, distance, direction, places, age. */
+export function answerText(items: Ranked[], nameOf: (item: Ranked) => string, text: Text): string {
+  return items
+    .map((item) => {
+      const { rank, distance_m, bearing_deg, age_s, sample } = item.properties;
+      const parts = [
+        nameOf(item),
+        text.t("line_distance", { d: text.distance(distance_m) }),
+        text.t("line_direction", { direction: text.direction(bearing_deg) }),
+        placesText(item, text)?.text,
+        ageOf(age_s, text).text,
+        sample ? text.t("sample_notice") : undefined,
+      ];
+      return `${rank}. ${parts.filter((part) => part !== undefined).join(text.lang === "zh" ? "，" : ", ")}`;
+    })
+    .join("\n");
+}
