@@ -43,39 +43,31 @@ def problem_of(error: Exception) -> Response:
     if isinstance(error, ValidationError | RequestValidationError):
         error = invalid(error)
     if isinstance(error, LeewardError):
-        status = next((STATUS[kind] for kind in type(error).__mro__ if kind in STATUS), HTTPStatus.INTERNAL_SERVER_ERROR)
-        if status == HTTPStatus.INTERNAL_SERVER_ERROR:
+        status = STATUS.get(type(error), HTTPStatus.INTERNAL_SERVER_ERROR)
+        if type(error) not in STATUS:
             log.error("%s", error, exc_info=error)
         return problem(
             status, error.slug, error.title, error.detail, parameter=error.parameter, expected=error.expected
         )
     if isinstance(error, HTTPException):
-        response = problem(error.status_code, _slug(error.status_code), HTTPStatus(error.status_code).phrase, error.detail)
+        phrase = HTTPStatus(error.status_code).phrase
+        response = problem(error.status_code, phrase.lower().replace(" ", "-"), phrase, error.detail)
         response.headers.update(error.headers or {})
         return response
     log.error("an answer failed", exc_info=error)
     return problem(500, "internal", "The service failed", "the service failed; the failure is in its log")
 
 
-def invalid(error: ValidationError | RequestValidationError) -> LeewardError:
+def invalid(error: ValidationError | RequestValidationError) -> InvalidValue:
     """The first error of a validation, in our own words."""
     first = error.errors()[0]
     place = [str(part) for part in first["loc"] if part not in ("query", "path", "header")]
     name = place[0] if place else "query"
-    kind, context = first["type"], first.get("ctx", {})
-    if kind == "extra_forbidden":
-        return unknown_parameter(name)
-    if isinstance(context.get("error"), LeewardError):
-        cause: LeewardError = context["error"]
-        return type(cause)(cause.detail, parameter=cause.parameter or name, expected=cause.expected)
-    if kind == "missing":
+    if first["type"] == "missing":
         return InvalidValue(f"{name} is missing", parameter=name, expected=f"a value for {name}")
-    return InvalidValue(f"{name}: {_sentence(first['msg'])}", parameter=name, expected=_expected(kind, context))
-
-
-def unknown_parameter(name: str, expected: str | None = None) -> UnknownParameter:
-    """The problem of a parameter that does not exist, or that the asker may not use: the two are not told apart."""
-    return UnknownParameter(f"there is no parameter {name[:80]!r}", parameter=name[:80], expected=expected)
+    expected = _expected(first["type"], first.get("ctx", {}))
+    given = str(first.get("input"))[:80]
+    return InvalidValue(f"{name}={given} is not {expected}", parameter=name, expected=expected)
 
 
 def install(app: FastAPI) -> None:
@@ -88,24 +80,18 @@ def install(app: FastAPI) -> None:
         app.add_exception_handler(kind, answer)
 
 
-def _sentence(message: str) -> str:
-    message = message.removeprefix("Value error, ").removeprefix("Input should be ")
-    return message[:1].lower() + message[1:]
-
-
-def _expected(kind: str, context: dict[str, Any]) -> str | None:
-    if kind in ("less_than_equal", "greater_than_equal"):
-        limit = context.get("le", context.get("ge"))
-        return f"{'at most' if 'le' in context else 'at least'} {limit:g}"
+def _expected(kind: str, context: dict[str, Any]) -> str:
+    """What would have been right, from the kind of a validation error and its limits."""
+    limits = {"ge": "at least", "le": "at most", "gt": "more than", "lt": "less than"}
+    for limit, words in limits.items():
+        if limit in context:
+            return f"{words} {context[limit]}"
     table = {
         "int_parsing": "a whole number", "int_parsing_size": "a whole number", "int_from_float": "a whole number",
-        "float_parsing": "a number", "finite_number": "a finite number", "bool_parsing": "true or false",
-        "string_too_long": f"at most {context.get('max_length')} characters",
-        "string_too_short": f"at least {context.get('min_length')} character",
-        "literal_error": str(context.get("expected")),
+        "float_parsing": "a number", "value_error": "a number", "finite_number": "a finite number",
+        "bool_parsing": "true or false",
+        "string_too_long": f"at most {context.get('max_length')} characters long",
+        "string_too_short": "at least one character long",
+        "literal_error": str(context.get("expected")).strip("'"),
     }  # fmt: skip
-    return table.get(kind)
-
-
-def _slug(status: int) -> str:
-    return {404: "not-found", 405: "method-not-allowed"}.get(status, HTTPStatus(status).phrase.lower().replace(" ", "-"))
+    return table.get(kind, "valid")

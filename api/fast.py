@@ -7,7 +7,6 @@ import hashlib
 import zlib
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from urllib.parse import parse_qsl
 
 from starlette.datastructures import Headers
 from starlette.responses import Response
@@ -16,9 +15,10 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from api import rasters, tiles
 from api.cache import Cache, Entry
 from api.context import Context
-from api.errors import problem_of, unknown_parameter
+from api.errors import problem_of
+from api.parameters import given_in, unknown_parameter
 from api.routes import nearest
-from layers.errors import InvalidValue, NotFound
+from layers.errors import NotFound
 from layers.rasters import rasters as all_rasters
 
 TILE_CACHE_BYTES = 32 << 20
@@ -46,42 +46,48 @@ class FastPath:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        send = self._with_headers(send)
-        if b"%00" in scope["query_string"] or "\0" in scope["path"]:
-            await problem_of(InvalidValue("the address holds a NUL character", expected="none"))(scope, receive, send)
-            return
-        response = await self._response(scope)
+        send = self._with_headers(send, bodiless=scope["method"] == "HEAD")
+        if scope["method"] == "HEAD":
+            scope = {**scope, "method": "GET"}
+        try:
+            response = await self._response(scope)
+        except Exception as error:
+            response = problem_of(error)
         await (response or self.app)(scope, receive, send)
 
-    def _with_headers(self, send: Send) -> Send:
+    def _with_headers(self, send: Send, *, bodiless: bool) -> Send:
         async def sending(message: Message) -> None:
             if message["type"] == "http.response.start":
                 given = {name for name, _ in message["headers"]}
                 message["headers"] = [*message["headers"], *(h for h in self.headers if h[0] not in given)]
+            elif bodiless:
+                message["body"] = b""
             await send(message)
 
         return sending
 
     async def _response(self, scope: Scope) -> Response | None:
+        """The answer to a request that has a fast path; None for the others."""
         path: str = scope["path"]
-        if scope["method"] not in ("GET", "HEAD"):
+        given = given_in(scope["query_string"]) if scope["query_string"] else {}
+        if "\0" in path:
+            raise NotFound("there is nothing at this address: it holds a NUL character", expected="an address of /api")
+        if scope["method"] != "GET":
             return None
-        try:
-            if path == "/nearest":
-                return await self._run(nearest.answer, self.context().readers, scope["query_string"].decode("latin-1"))
-            if path.startswith("/tiles/") and path.endswith(".mvt"):
-                return await self._vector_tile(scope, path)
-            if path.startswith("/rasters/") and path.endswith(".png"):
-                return await self._raster_tile(scope, path)
-        except Exception as error:
-            return problem_of(error)
+        if path == "/nearest":
+            return await self._run(nearest.answer, self.context().readers, given)
+        if path.startswith("/tiles/") and path.endswith(".mvt"):
+            _refuse(given)
+            return await self._vector_tile(scope, path)
+        if path.startswith("/rasters/") and path.endswith(".png"):
+            _refuse(given)
+            return await self._raster_tile(scope, path)
         return None
 
     async def _run(self, function: Callable[..., Response], *values: object) -> Response:
         return await asyncio.get_running_loop().run_in_executor(self._threads, function, *values)
 
     async def _vector_tile(self, scope: Scope, path: str) -> Response:
-        _refuse_query(scope)
         names, zoom, column, row = _parts(path, "/tiles/", ".mvt")
         context = self.context()
         known = context.catalog
@@ -96,7 +102,6 @@ class FastPath:
         return _tile_response(scope, entry, tiles.MEDIA_TYPE, gzipped=True)
 
     async def _raster_tile(self, scope: Scope, path: str) -> Response:
-        _refuse_query(scope)
         name, zoom, column, row = _parts(path, "/rasters/", ".png")
         z, x, y = tiles.address_of(zoom, column, row)
         version = ",".join(f"{raster.id}:{raster.version}" for raster in all_rasters().values())
@@ -128,9 +133,9 @@ def _parts(path: str, before: str, after: str) -> list[str]:
     return parts
 
 
-def _refuse_query(scope: Scope) -> None:
-    for name, _ in parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True):
-        raise unknown_parameter(name)
+def _refuse(given: dict[str, str]) -> None:
+    for name in given:
+        raise unknown_parameter(name, "no parameters")
 
 
 def _tile_response(scope: Scope, entry: Entry, media_type: str, *, gzipped: bool) -> Response:

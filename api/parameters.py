@@ -5,19 +5,64 @@ from __future__ import annotations
 import base64
 import binascii
 import math
+import re
+from typing import Annotated, Any
+from urllib.parse import parse_qsl
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, BeforeValidator, ConfigDict, model_validator
 
-from layers.errors import InvalidValue
+from layers.errors import InvalidValue, UnknownParameter
 from layers.features import LARGEST, Box
 
 SWAPPED = ": are longitude and latitude swapped?"
+NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,3})?")
 
 
 class Query(BaseModel):
     """The query parameters of a route; others are refused."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _only_known(cls, given: Any) -> Any:
+        names = [field.alias or name for name, field in cls.model_fields.items()]
+        for name in given:
+            if name not in names:
+                raise unknown_parameter(name, ", ".join(names))
+        return given
+
+
+def given_in(query_string: bytes) -> dict[str, str]:
+    """The parameters of a query string, by name.
+
+    Raises
+    ------
+    InvalidValue
+        When one is given twice, or holds a NUL character.
+    """
+    given: dict[str, str] = {}
+    for name, value in parse_qsl(query_string.decode("latin-1"), keep_blank_values=True):
+        if name in given:
+            raise InvalidValue(f"{name[:80]} is given more than once", parameter=name[:80], expected="one value")
+        if "\0" in name or "\0" in value:
+            raise InvalidValue("a NUL character is not text", parameter=name[:80].replace("\0", ""), expected="none")
+        given[name] = value
+    return given
+
+
+def unknown_parameter(name: str, expected: str | None = None) -> UnknownParameter:
+    """The problem of a parameter that does not exist, or that the asker may not use: the two are not told apart."""
+    return UnknownParameter(f"there is no parameter {name[:80]!r}", parameter=name[:80], expected=expected)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, str) and not NUMBER.fullmatch(value):
+        raise ValueError("is not a number")
+    return value
+
+
+Number = Annotated[float, BeforeValidator(_plain)]
 
 
 def numbers(text: str, parameter: str, counts: tuple[int, ...], expected: str) -> list[float]:
@@ -28,29 +73,24 @@ def numbers(text: str, parameter: str, counts: tuple[int, ...], expected: str) -
     InvalidValue
         When they are not numbers, or not as many as they should be.
     """
-    try:
-        values = [float(part) for part in text.split(",")]
-    except ValueError:
-        values = []
-    if len(values) not in counts or not all(map(math.isfinite, values)):
+    parts = text.split(",")
+    values = [float(part) for part in parts if NUMBER.fullmatch(part.strip())]
+    if len(values) != len(parts) or len(values) not in counts or not all(map(math.isfinite, values)):
         raise InvalidValue(f"{text[:80]!r} is not {expected}", parameter=parameter, expected=expected)
     return values
 
 
 def box_of(text: str, parameter: str = "bbox") -> Box:
     """West, south, east, north from four numbers, or from six with heights; west > east crosses the antimeridian."""
-    values = numbers(text, parameter, (4, 6), "west,south,east,north in degrees")
+    expected = "west,south,east,north in degrees"
+    values = numbers(text, parameter, (4, 6), expected)
     west, south, east, north = values if len(values) == 4 else (values[0], values[1], values[3], values[4])
     if not all(-180 <= value <= 180 for value in (west, east)):
-        raise InvalidValue(
-            "west and east must lie in -180…180", parameter=parameter, expected="west,south,east,north in degrees"
-        )
+        raise InvalidValue("west and east must lie in -180…180", parameter=parameter, expected=expected)
     if not all(-90 <= value <= 90 for value in (south, north)):
-        raise InvalidValue(
-            f"south and north must lie in -90…90{SWAPPED}", parameter=parameter, expected="west,south,east,north in degrees"
-        )
+        raise InvalidValue(f"south and north must lie in -90…90{SWAPPED}", parameter=parameter, expected=expected)
     if south > north:
-        raise InvalidValue("south lies north of north", parameter=parameter, expected="west,south,east,north in degrees")
+        raise InvalidValue("south lies north of north", parameter=parameter, expected=expected)
     return west, south, east, north
 
 

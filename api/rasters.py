@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from api.tiles import bounds
 from gis.terrain import hillshade
 from layers.errors import NotFound
-from layers.features import Box
+from layers.features import Box, union
 from layers.rasters import Raster, rasters, read_mercator
 
 MEDIA_TYPE = "image/png"
@@ -44,7 +44,7 @@ def hillshade_source() -> dict[str, Any] | None:
         "tile_size": TILE_PX,
         "minzoom": 5,
         "maxzoom": min(ZOOM_AT_MOST, max(_finest_zoom(raster) for raster in found)),
-        "bbox": [min(b[0] for b in boxes), min(b[1] for b in boxes), max(b[2] for b in boxes), max(b[3] for b in boxes)],
+        "bbox": union(boxes),
         "sample": all(raster.sample for raster in found),
     }
 

@@ -181,7 +181,9 @@ def _geometry(definition: Definition, z: int) -> sql.Composable:
         small=sql.Literal(2 * px_m), px=sql.Literal(px_m), narrow=sql.Literal(px_m / 4), half=sql.Literal(px_m / 2),
         line=line,
     )  # fmt: skip
-    mixed = sql.SQL("CASE ST_Dimension(geom_3857) WHEN 0 THEN geom_3857 WHEN 1 THEN {} ELSE {} END").format(line, polygon)
+    mixed = sql.SQL("CASE ST_Dimension(geom_3857) WHEN 0 THEN geom_3857 WHEN 1 THEN {} ELSE {} END").format(
+        line, polygon
+    )
     return {0: sql.SQL("geom_3857"), 1: line, 2: polygon, 3: mixed}[definition.dimension]
 
 

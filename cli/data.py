@@ -42,7 +42,9 @@ def layers(layer: Annotated[str | None, typer.Argument()] = None, as_json: Json 
                 return
             listing = Table("field", "type", "unit", "public", "中文", "English")
             for name, field in definition.fields.items():
-                listing.add_row(name, field.type, field.unit or "", "yes" if field.public else "no", field.label.zh, field.label.en)
+                listing.add_row(
+                    name, field.type, field.unit or "", "yes" if field.public else "no", field.label.zh, field.label.en
+                )
         Console().print(listing)
 
 
@@ -70,8 +72,12 @@ def import_command(
     crs: Annotated[str | None, typer.Option(help="EPSG:n, GCJ-02 or BD-09; else the file's own.")] = None,
     area: Annotated[str | None, typer.Option(help="any, an admin area's code, or west,south,east,north.")] = None,
     columns: Annotated[list[str] | None, typer.Option("--map", help="COLUMN=FIELD; FIELD - leaves it out.")] = None,
-    constants: Annotated[list[str] | None, typer.Option("--set", help="FIELD=VALUE for every row that has none.")] = None,
-    on_conflict: Annotated[str, typer.Option(help="skip, or update rows whose key is there with other values.")] = "skip",
+    constants: Annotated[
+        list[str] | None, typer.Option("--set", help="FIELD=VALUE for every row that has none.")
+    ] = None,
+    on_conflict: Annotated[
+        str, typer.Option(help="skip, or update rows whose key is there with other values.")
+    ] = "skip",
     rejects: Annotated[Path | None, typer.Option(help="Where rejected rows go; else FILE.rejects.csv here.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Read and check; write nothing.")] = False,
     encoding: Annotated[str | None, typer.Option(help="The text's encoding; else found out.")] = None,
@@ -134,7 +140,9 @@ def import_osm_command(file: Path, as_json: Json = False) -> None:
             print_json(answer)
             return
         for layer, counts in answer["layers"].items():
-            print(f"{layer}: objects {counts['objects']}, with rows {counts['objects_imported']}, left out {counts['left_out']}; {counts['line']}")
+            print(
+                f"{layer}: objects {counts['objects']}, with rows {counts['objects_imported']}, left out {counts['left_out']}; {counts['line']}"
+            )
             for reason, count in counts["left_out_reasons"].items():
                 errors.print(f"  left out {count}: {reason}", markup=False, soft_wrap=True)
 
@@ -157,7 +165,10 @@ def demo(
         migrate(url)
         if clear:
             gone = sample_county.clear(url)
-            print("\n".join(f"{layer}: {count} sample rows taken away" for layer, count in gone.items()) or "no sample data")
+            print(
+                "\n".join(f"{layer}: {count} sample rows taken away" for layer, count in gone.items())
+                or "no sample data"
+            )
             return
         with progress("sample county") as tell:
             counts = sample_county.load(url, scale=scale, progress=tell)

@@ -21,7 +21,9 @@ COMPASS = ("N", "NE", "E", "SE", "S", "SW", "W", "NW")
 def nearest(
     lon: float,
     lat: float,
-    layers: Annotated[str | None, typer.Option(help="Layers, with commas between; else those ranked by default.")] = None,
+    layers: Annotated[
+        str | None, typer.Option(help="Layers, with commas between; else those ranked by default.")
+    ] = None,
     k: Annotated[int | None, typer.Option(help="How many of each layer.")] = None,
     by: Annotated[str, typer.Option(help="line; by road is not there yet.")] = "line",
     hazard: Annotated[str | None, typer.Option(help="Leaves out what is not fit for it.")] = None,
@@ -65,7 +67,9 @@ def _print(answer: dict[str, Any]) -> None:
     screen.print(listing)
     for item in answer["skipped"]:
         name = item["name"] or item["id"]
-        errors.print(f"nearer, not ranked: {name}, {_metres(item['distance_m'])}: {item['reason']}", markup=False, soft_wrap=True)
+        errors.print(
+            f"nearer, not ranked: {name}, {_metres(item['distance_m'])}: {item['reason']}", markup=False, soft_wrap=True
+        )
 
 
 def _metres(distance_m: float) -> str:
@@ -82,7 +86,13 @@ def _places(properties: dict[str, Any]) -> str:
 def _age(age_s: float | None) -> str:
     if age_s is None:
         return "unknown"
-    return f"{age_s / 60:.0f} min" if age_s < 3600 else f"{age_s / 3600:.0f} h" if age_s < 86400 else f"{age_s / 86400:.0f} d"
+    return (
+        f"{age_s / 60:.0f} min"
+        if age_s < 3600
+        else f"{age_s / 3600:.0f} h"
+        if age_s < 86400
+        else f"{age_s / 86400:.0f} d"
+    )
 
 
 def register(app: typer.Typer) -> None:

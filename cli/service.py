@@ -48,7 +48,9 @@ def _check_port(host: str, port: int) -> None:
             probe.bind((host, port))
         except OSError as error:
             raise Unavailable(
-                f"port {port} of {host} cannot be used: {error.strerror}", parameter="LEEWARD_PORT", expected="a free port"
+                f"port {port} of {host} cannot be used: {error.strerror}",
+                parameter="LEEWARD_PORT",
+                expected="a free port",
             ) from None
 
 
@@ -68,7 +70,10 @@ def check() -> None:
             with transaction(url) as cursor:
                 (version,) = rows(cursor, "SELECT postgis_lib_version()")[0]
                 counts = rows(cursor, "SELECT id FROM leeward.layers ORDER BY 1")
-        print(f"PostGIS {version}, {len(counts)} layers" + (f", brought up to date: {', '.join(changed)}" if changed else ""))
+        print(
+            f"PostGIS {version}, {len(counts)} layers"
+            + (f", brought up to date: {', '.join(changed)}" if changed else "")
+        )
         if chosen.database_url is None and (sentence := Cluster(chosen.home).elsewhere()):
             print(sentence)
         built = (chosen.web / "index.html").is_file()

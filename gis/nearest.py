@@ -150,8 +150,7 @@ def nearest(readers: Readers, question: Question) -> dict[str, Any]:
 def nearest_json(readers: Readers, question: Question) -> bytes:
     """The answer of ``nearest`` as JSON in UTF-8, put together from PostgreSQL's own texts."""
     question = checked(question)
-    query = _text(readers, catalog(), _shape(question))
-    (row,) = readers.prepared(query, _values(question), TYPES)
+    (row,) = readers.prepared(_text(readers, catalog(), _shape(question)), _values(question), TYPES)
     place, hazards_here, *columns = row
     ranked = [columns[i] for i in range(0, len(columns), 3) if columns[i]]
     skipped = [columns[i] for i in range(1, len(columns), 3) if columns[i]]
@@ -166,6 +165,11 @@ def nearest_json(readers: Readers, question: Question) -> bytes:
         f'"place":{place or "[]"},"hazards_here":{hazards_here or "[]"},'
     )
     return text.encode() + orjson.dumps(rest)[1:]
+
+
+def statement_text(readers: Readers, question: Question) -> str:
+    """The statement that answers a question, with ``$1`` and ``$2`` for longitude and latitude."""
+    return _text(readers, catalog(), _shape(checked(question)))
 
 
 def checked(question: Question, known: Catalog | None = None) -> Question:
@@ -278,7 +282,9 @@ def _text(readers: Readers, known: Catalog, shape: Shape) -> str:
 
 def _statement(known: Catalog, shape: Shape) -> sql.Composable:
     layers = [known[layer] for layer in shape.layers]
-    columns = [sql.SQL("l{0}.ranked, l{0}.skipped, l{0}.skipped_count").format(sql.SQL(str(n))) for n in range(len(layers))]
+    columns = [
+        sql.SQL("l{0}.ranked, l{0}.skipped, l{0}.skipped_count").format(sql.SQL(str(n))) for n in range(len(layers))
+    ]
     tables = [
         sql.SQL("({}) AS l{}").format(_layer(known, definition, shape), sql.SQL(str(n)))
         for n, definition in enumerate(layers)
@@ -386,10 +392,10 @@ def _held(stock: Definition, depot: str) -> sql.Composable:
 
 
 def _bearing(definition: Definition) -> sql.Composable:
-    place = "i.geom::geography"
+    place = sql.SQL("i.geom::geography")
     if definition.dimension != 0:
-        place = "ST_ClosestPoint(i.geom, (SELECT point::geometry FROM question))::geography"
-    return sql.SQL(f"round(degrees(ST_Azimuth((SELECT point FROM question), {place}))::numeric, 2)")
+        place = sql.SQL("ST_ClosestPoint(i.geom, (SELECT point::geometry FROM question))::geography")
+    return sql.SQL("round(degrees(ST_Azimuth((SELECT point FROM question), {}))::numeric, 2)").format(place)
 
 
 def _age(definition: Definition) -> sql.Composable:
@@ -398,7 +404,10 @@ def _age(definition: Definition) -> sql.Composable:
 
 
 def _places(rules: Nearest) -> sql.Composable:
-    return sql.SQL("greatest({} - {}, 0)").format(_column(rules.capacity), _column(rules.occupancy))
+    """Free places of an item i, in persons: never below 0, and NULL when capacity or occupancy is unknown."""
+    return sql.SQL("CASE WHEN {0} < {1} THEN 0 ELSE {0} - {1} END").format(
+        _column(rules.capacity), _column(rules.occupancy)
+    )
 
 
 def _properties(
@@ -409,19 +418,20 @@ def _properties(
     columns: dict[str, sql.Composable] = {name: _column(name) for name in definition.public_fields}
     columns |= {
         "source": sql.SQL("i.source"), "flags": sql.SQL("i.flags"), "layer": sql.Literal(definition.id),
-        "fid": sql.SQL("i.fid"), "rank": sql.SQL("i._rank"),
-        "distance_m": sql.SQL("round(i._distance_m::numeric, 3)"), "bearing_deg": _bearing(definition),
+        "fid": sql.SQL("i.fid"), "rank": sql.SQL("j.rank"),
+        "distance_m": sql.SQL("round(j.distance_m::numeric, 3)"), "bearing_deg": _bearing(definition),
     }  # fmt: skip
     if rules.capacity is not None:
         columns["places_persons"] = _places(rules) if rules.occupancy else _column(rules.capacity)
     if shape.hazard and rules.suitable is not None:
         columns["suitability"] = sql.SQL(
-            "CASE WHEN {unsuitable} THEN 'unsuitable' WHEN {hazard} = ANY ({suitable}) THEN 'suitable' ELSE 'unknown' END"
+            "CASE WHEN {unsuitable} THEN 'unsuitable' WHEN {hazard} = ANY ({suitable}) THEN 'suitable'"
+            " ELSE 'unknown' END"
         ).format(unsuitable=reasons["unsuitable"], hazard=HAZARD, suitable=_column(rules.suitable))
     if shape.item and (stock := _stock(known, definition)) is not None:
         columns |= _stock_columns(*stock)
     if shape.include_all:
-        columns["reasons"] = sql.SQL("i._reasons")
+        columns["reasons"] = sql.SQL("j.reasons")
     columns |= {"age_s": _age(definition), "sample": sql.SQL("i.sample")}
     return sql.SQL(", ").join(
         sql.SQL("{} AS {}").format(expression, sql.Identifier(name)) for name, expression in columns.items()
@@ -450,11 +460,10 @@ def _evidence(
     cases: dict[str, sql.Composable] = {}
     if rules.closed is not None:
         wanted = sql.SQL(", 'status_wanted', 'open'") if shape.open else sql.SQL("")
+        field = rules.closed.field
         cases["closed"] = sql.SQL(
             "json_build_object({}, {}, 'stated_at', {}, 'age_s', {}, 'source', i.source{})"
-        ).format(
-            sql.Literal(rules.closed.field), _column(rules.closed.field), _column(rules.stated_at), _age(definition), wanted
-        )
+        ).format(sql.Literal(field), _column(field), _column(rules.stated_at), _age(definition), wanted)
     if rules.capacity is not None:
         cases["full"] = sql.SQL(
             "json_build_object('capacity_persons', {}, 'occupancy_persons', {}, 'places_persons', {},"
@@ -481,7 +490,7 @@ def _evidence(
     if not cases:
         return NULL
     whens = [sql.SQL("WHEN {} THEN {}").format(sql.Literal(reason), case) for reason, case in cases.items()]
-    return sql.SQL("CASE i._reasons[1] {} END").format(sql.SQL(" ").join(whens))
+    return sql.SQL("CASE j.reasons[1] {} END").format(sql.SQL(" ").join(whens))
 
 
 def _zones_of(known: Catalog, geometry: sql.Composable, hazard: sql.Composable | None) -> sql.Composable | None:
@@ -509,7 +518,9 @@ def _zones(
         name=sql.Identifier("z", definition.name_field) if definition.name_field else NULL,
         hazard=sql.Identifier("z", field),
         grade=grade_column,
-        worst_first=sql.SQL("coalesce(array_position({}::text[], {}::text), 1000)").format(sql.Literal(worst), grade_column),
+        worst_first=sql.SQL("coalesce(array_position({}::text[], {}::text), 1000)").format(
+            sql.Literal(worst), grade_column
+        ),
         of_hazard=of_hazard,
         geometry=geometry,
     )

@@ -30,7 +30,12 @@ from layers.errors import ClusterError
 MINIMUM_VERSION = 15
 DATABASE = "leeward"
 ROLE = "leeward"
-POSTGRES_PLACES = ("/usr/lib/postgresql/*/bin", "/usr/pgsql-*/bin", "/opt/homebrew/opt/postgresql@*/bin", "/usr/local/pgsql/bin")
+POSTGRES_PLACES = (
+    "/usr/lib/postgresql/*/bin",
+    "/usr/pgsql-*/bin",
+    "/opt/homebrew/opt/postgresql@*/bin",
+    "/usr/local/pgsql/bin",
+)
 CONFIGURATION = """
 # written by Leeward at initdb; put your own settings below this line in postgresql.conf
 listen_addresses = ''
@@ -42,6 +47,8 @@ maintenance_work_mem = 256MB
 max_wal_size = 4GB
 checkpoint_timeout = 15min
 wal_compression = on
+wal_level = minimal
+max_wal_senders = 0
 jit = off
 random_page_cost = 1.1
 logging_collector = off
@@ -169,7 +176,9 @@ class Cluster:
             self._create()
         self._make_folder(self.socket)
         if not self.is_running():
-            if self._control("start", "-w", "-t", "60", "-l", self.folder / "log", "-o", f"-k {self.socket}", check=False):
+            if self._control(
+                "start", "-w", "-t", "60", "-l", self.folder / "log", "-o", f"-k {self.socket}", check=False
+            ):
                 self._forget_dead_server()
                 self._control("start", "-w", "-t", "60", "-l", self.folder / "log", "-o", f"-k {self.socket}")
         if not (self.folder / "ready").exists():
@@ -272,7 +281,12 @@ def _can_reach(owner: pwd.struct_passwd, folder: Path) -> bool:
     """Whether a user can come to a folder, which is made if need be."""
     folder.mkdir(parents=True, exist_ok=True)
     done = subprocess.run(
-        ["/usr/bin/test", "-x", str(folder)], user=owner.pw_uid, group=owner.pw_gid, extra_groups=[], check=False, cwd="/"
+        ["/usr/bin/test", "-x", str(folder)],
+        user=owner.pw_uid,
+        group=owner.pw_gid,
+        extra_groups=[],
+        check=False,
+        cwd="/",
     )
     return done.returncode == 0
 
@@ -290,7 +304,9 @@ def _has_postgis(folder: Path) -> bool:
     configuration = folder / "pg_config"
     shared = ""
     if configuration.is_file():
-        shared = subprocess.run([configuration, "--sharedir"], capture_output=True, text=True, check=False).stdout.strip()
+        shared = subprocess.run(
+            [configuration, "--sharedir"], capture_output=True, text=True, check=False
+        ).stdout.strip()
     version = folder.parent.name
     places = [Path(shared) / "extension"] if shared else []
     places.append(Path(f"/usr/share/postgresql/{version}/extension"))

@@ -22,7 +22,9 @@ GCJ_AXIS_M = 6378245.0
 GCJ_ECCENTRICITY2 = 0.00669342162296594323
 BD_PI = np.pi * 3000.0 / 180.0
 DATUMS = ("GCJ-02", "BD-09")
-MARKS = str.maketrans({"º": "°", "˚": "°", "度": "°", "分": "′", "秒": "″", "'": "′", "’": "′", '"': "″", "”": "″", "，": ","})
+MARKS = str.maketrans(
+    {"º": "°", "˚": "°", "度": "°", "分": "′", "秒": "″", "'": "′", "’": "′", '"': "″", "”": "″", "，": ","}
+)
 ANGLE = re.compile(
     r"^\s*(?P<first>[NSEW东西南北])?(?:纬|经)?\s*(?P<sign>[-+])?(?P<d>\d+(?:\.\d+)?)\s*°\s*"
     r"(?:(?P<m>\d+(?:\.\d+)?)\s*′\s*(?:(?P<s>\d+(?:\.\d+)?)\s*(?:″|′′)\s*)?)?(?P<last>[NSEW东西南北])?\s*$",
@@ -180,6 +182,8 @@ def box(text: str) -> tuple[float, float, float, float]:
         raise InvalidValue(f"{text!r} is no box", parameter="area", expected="west,south,east,north") from None
     if not (-180 <= west < east <= 180 and -90 <= south < north <= 90):
         raise InvalidValue(
-            f"{text!r} is no box in degrees", parameter="area", expected="west < east and south < north, longitude first"
+            f"{text!r} is no box in degrees",
+            parameter="area",
+            expected="west < east and south < north, longitude first",
         )
     return west, south, east, north

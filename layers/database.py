@@ -132,6 +132,7 @@ class Readers:
         except AWAY as error:
             if connection is not None:
                 connection.close()
+            self._forget_free()
             raise Unavailable(f"the database is away: {_first_line(error)}") from None
         finally:
             self._free.put(connection if connection is not None and not connection.closed else None)
@@ -173,13 +174,20 @@ class Readers:
 
     def close(self) -> None:
         """Close the connections that are free."""
+        self._forget_free()
+
+    def _forget_free(self) -> None:
+        """Close the connections that are free: when one has broken, the others have broken as well."""
+        taken = []
         while True:
             try:
-                connection = self._free.get_nowait()
+                taken.append(self._free.get_nowait())
             except queue.Empty:
-                return
+                break
+        for connection in taken:
             if connection is not None:
                 connection.close()
+            self._free.put(None)
 
 
 def _prepare(cursor: Cursor, query: str, types: str) -> str:

@@ -20,16 +20,34 @@ from layers.errors import DefinitionError
 COMMON_FIELDS = Path(__file__).parent / "common_fields.toml"
 NAME = re.compile(r"^[a-z][a-z0-9_]{0,47}$")
 RESERVED = {
-    "fid", "geom", "geom_3857", "item_key", "import_id", "source", "sample", "flags", "unread", "name_initials",
-    "recorded_at", "declared_crs",
+    "fid",
+    "geom",
+    "geom_3857",
+    "item_key",
+    "import_id",
+    "row_no",
+    "source",
+    "sample",
+    "flags",
+    "unread",
+    "name_initials",
+    "recorded_at",
+    "declared_crs",
 }
 Identifier = Annotated[str, PydanticField(pattern=NAME.pattern)]
 FieldType = Literal["text", "integer", "number", "boolean", "date", "datetime", "code", "codes", "item"]
 GeometryType = Literal["Point", "LineString", "MultiLineString", "MultiPolygon", "Geometry", "none"]
 Scalar = str | int | float | bool
 COLUMN_TYPES: dict[str, str] = {
-    "text": "text", "integer": "bigint", "number": "double precision", "boolean": "boolean", "date": "date",
-    "datetime": "timestamptz", "code": "text", "codes": "text[]", "item": "bigint",
+    "text": "text",
+    "integer": "bigint",
+    "number": "double precision",
+    "boolean": "boolean",
+    "date": "date",
+    "datetime": "timestamptz",
+    "code": "text",
+    "codes": "text[]",
+    "item": "bigint",
 }
 
 
@@ -339,7 +357,9 @@ def load(model: type[ModelType], path: Path, **given: Any) -> ModelType:
         raise DefinitionError(f"{path.name}: not valid TOML: {error}") from None
     if "id" in model.model_fields:
         if "id" in data:
-            raise DefinitionError(f"{path.name}:{_line(text, ('id',))}: id: the file's name is the id; take the key out")
+            raise DefinitionError(
+                f"{path.name}:{_line(text, ('id',))}: id: the file's name is the id; take the key out"
+            )
         given = {"id": path.stem, **given}
     return validated(model, {**data, **given}, path.name, text)
 

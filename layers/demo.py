@@ -21,7 +21,9 @@ SOURCE = Source(
 RASTER = "sample_elevation"
 
 
-def load(url: str, *, scale: float = 1, seed: int | None = None, progress: Callable[[float], None] | None = None) -> dict[str, int]:
+def load(
+    url: str, *, scale: float = 1, seed: int | None = None, progress: Callable[[float], None] | None = None
+) -> dict[str, int]:
     """Load the sample county, if it is not there at this scale; the number of sample rows by layer.
 
     Parameters
@@ -36,7 +38,14 @@ def load(url: str, *, scale: float = 1, seed: int | None = None, progress: Calla
     tell = progress or (lambda _: None)
     mark = f"sample county, scale {scale:g}, seed {seed if seed is not None else 'default'}"
     with transaction(url) as cursor:
-        if one(cursor, "SELECT file_name FROM leeward.imports WHERE source = %s ORDER BY id DESC LIMIT 1", (SAMPLE_SOURCE,)) == mark:
+        if (
+            one(
+                cursor,
+                "SELECT file_name FROM leeward.imports WHERE source = %s ORDER BY id DESC LIMIT 1",
+                (SAMPLE_SOURCE,),
+            )
+            == mark
+        ):
             return count(url)
     given = {} if seed is None else {"seed": seed}
     made = county.make(scale=scale, progress=lambda _, ratio: tell(0.6 * ratio), **given)
@@ -47,7 +56,9 @@ def load(url: str, *, scale: float = 1, seed: int | None = None, progress: Calla
     order = sorted(made.layers, key=lambda layer: any(f.layer for f in catalog()[layer].fields.values()))
     with transaction(url) as cursor:
         _delete(cursor)
-        import_frames(cursor, {layer: made.layers[layer] for layer in order}, SAMPLE_SOURCE, SOURCE, lambda r: tell(0.6 + 0.4 * r))
+        import_frames(
+            cursor, {layer: made.layers[layer] for layer in order}, SAMPLE_SOURCE, SOURCE, lambda r: tell(0.6 + 0.4 * r)
+        )
         cursor.execute("UPDATE leeward.imports SET file_name = %s WHERE source = %s", (mark, SAMPLE_SOURCE))
     return count(url)
 
@@ -56,7 +67,8 @@ def count(url: str) -> dict[str, int]:
     """Sample rows by layer."""
     with transaction(url) as cursor:
         found = {
-            d.id: one(cursor, sql.SQL("SELECT count(*) FROM {} WHERE sample").format(table(d))) for d in catalog().values()
+            d.id: one(cursor, sql.SQL("SELECT count(*) FROM {} WHERE sample").format(table(d)))
+            for d in catalog().values()
         }
     return {layer: number for layer, number in found.items() if number}
 

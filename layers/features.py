@@ -90,7 +90,9 @@ def item(readers: Readers, definition: Definition, fid: int, properties: tuple[s
     return row[0] if row else None
 
 
-def frame(readers: Readers, known: Catalog, definition: Definition, asked: Page | None = None) -> geopandas.GeoDataFrame:
+def frame(
+    readers: Readers, known: Catalog, definition: Definition, asked: Page | None = None
+) -> geopandas.GeoDataFrame:
     """Features as a GeoDataFrame in EPSG:4326, indexed by ``fid``; all of them when no page is asked for.
 
     Parameters
@@ -218,7 +220,8 @@ def _typed(name: str, shape: Field, value: str) -> Any:
 
 def _text(name: str, value: str) -> str:
     if "\0" in value or len(value) > TEXT_AT_MOST:
-        raise InvalidValue("the text cannot be looked for", parameter=name, expected=f"{TEXT_AT_MOST} characters at most")
+        expected = f"{TEXT_AT_MOST} characters at most"
+        raise InvalidValue("the text cannot be looked for", parameter=name, expected=expected)
     return value
 
 
@@ -248,7 +251,8 @@ def _date(name: str, value: str) -> datetime.date:
     try:
         return datetime.date.fromisoformat(value)
     except ValueError:
-        raise InvalidValue(f"{value[:40]!r} is not a date", parameter=name, expected="a date such as 2026-11-20") from None
+        expected = "a date such as 2026-11-20"
+        raise InvalidValue(f"{value[:40]!r} is not a date", parameter=name, expected=expected) from None
 
 
 def _datetime(name: str, value: str) -> datetime.datetime:
@@ -258,6 +262,12 @@ def _datetime(name: str, value: str) -> datetime.datetime:
         expected = "a moment such as 2026-11-20T14:20:00+08:00"
         raise InvalidValue(f"{value[:40]!r} is not a moment", parameter=name, expected=expected) from None
     return moment if moment.tzinfo is not None else moment.replace(tzinfo=datetime.UTC)
+
+
+def union(boxes: Sequence[Box]) -> Box:
+    """The box around boxes: west, south, east, north in degrees."""
+    west, south, east, north = zip(*boxes, strict=True)
+    return min(west), min(south), max(east), max(north)
 
 
 def like(text: str) -> str:
@@ -363,7 +373,8 @@ ORDER BY how, distance, length(name), fid LIMIT {limit}
 
 def _subtitle(definition: Definition) -> sql.Composable:
     declared = [name for name, shape in definition.fields.items() if shape.declares_area]
-    names = [n for n in (*declared, *SUBTITLES) if n in definition.public_fields and n not in name_columns(definition)[:1]]
+    own = name_columns(definition)[:1]
+    names = [name for name in (*declared, *SUBTITLES) if name in definition.public_fields and name not in own]
     if not names:
         return sql.SQL("NULL::text")
     return sql.SQL("coalesce({})").format(sql.SQL(", ").join(map(sql.Identifier, names)))
@@ -398,9 +409,9 @@ def holdings(readers: Readers, known: Catalog) -> list[Holding]:
     for definition in known.values():
         box = sql.SQL("ST_Extent(geom)" if definition.has_geometry else "NULL::box2d")
         parts.append(
-            sql.SQL("SELECT {} AS layer, source, sample, count(*) AS count, {} AS box FROM {} GROUP BY source, sample").format(
-                sql.Literal(definition.id), box, view(definition)
-            )
+            sql.SQL(
+                "SELECT {} AS layer, source, sample, count(*) AS count, {} AS box FROM {} GROUP BY source, sample"
+            ).format(sql.Literal(definition.id), box, view(definition))
         )
     query = sql.SQL(
         "SELECT layer, source, sample, count, ST_XMin(box), ST_YMin(box), ST_XMax(box), ST_YMax(box) FROM ({}) AS h"
@@ -415,9 +426,7 @@ def holdings(readers: Readers, known: Catalog) -> list[Holding]:
 def sources(readers: Readers) -> dict[str, dict[str, Any]]:
     """Where data come from and on what terms, by the source's id."""
     found = readers.rows("SELECT id, name, licence, attribution, url FROM released.sources")
-    return {
-        row[0]: dict(zip(("id", "name", "licence", "attribution", "url"), row, strict=True)) for row in found
-    }
+    return {row[0]: dict(zip(("id", "name", "licence", "attribution", "url"), row, strict=True)) for row in found}
 
 
 def area(readers: Readers, known: Catalog, code: str) -> tuple[Box, str, str | None] | None:

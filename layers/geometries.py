@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from layers.coordinates import angle, box, geometries_to_wgs84, is_geographic, points_to_wgs84
 from layers.definition import Definition
 from layers.errors import ImportRefused
-from layers.values import number_of
+from layers.values import number_of, numbers
 
 SHARE_IN_DEGREES = 0.95
 REPAIR_TOLERANCE = 0.01
@@ -57,20 +57,13 @@ class Area:
 
 def coordinate_numbers(column: Any) -> NDArray[np.float64]:
     """Numbers of a coordinate column; NaN where there is none or it cannot be read."""
-    import pandas as pd
-
-    values = pd.to_numeric(pd.Series(column, dtype=object).replace("", None), errors="coerce").to_numpy(dtype=float, copy=True)
-    for position in np.flatnonzero(np.isnan(values)):
-        text = str(column[position] or "").strip()
-        if text:
-            found = number_of(text)
-            found = angle(text) if found is None else found
-            values[position] = np.nan if found is None else found
-    values[np.isinf(values)] = np.nan
+    values, _ = numbers(column, lambda text: number_of(text) if number_of(text) is not None else angle(text))
     return values
 
 
-def crs_of_points(x: NDArray[np.float64], y: NDArray[np.float64], stated: str | None, asked: bool) -> tuple[str, str | None]:
+def crs_of_points(
+    x: NDArray[np.float64], y: NDArray[np.float64], stated: str | None, asked: bool
+) -> tuple[str, str | None]:
     """The CRS in which point columns are to be read, and a sentence when that is not what was stated.
 
     Parameters
@@ -114,7 +107,9 @@ def crs_of_points(x: NDArray[np.float64], y: NDArray[np.float64], stated: str | 
     return "EPSG:4326", f"the heading says {stated}, in metres, but the values are degrees: read as EPSG:4326"
 
 
-def placed_points(definition: Definition, x: NDArray[np.float64], y: NDArray[np.float64], crs: str, area: Area | None) -> Placed:
+def placed_points(
+    definition: Definition, x: NDArray[np.float64], y: NDArray[np.float64], crs: str, area: Area | None
+) -> Placed:
     """Points from coordinate columns; see ``Placed``."""
     lon, lat = points_to_wgs84(crs, x, y)
     wrong: dict[int, tuple[str, str | None]] = {}
@@ -133,19 +128,26 @@ def placed_points(definition: Definition, x: NDArray[np.float64], y: NDArray[np.
     return found
 
 
-def _check_degrees(lon: NDArray[np.float64], lat: NDArray[np.float64], wrong: dict[int, tuple[str, str | None]]) -> None:
+def _check_degrees(
+    lon: NDArray[np.float64], lat: NDArray[np.float64], wrong: dict[int, tuple[str, str | None]]
+) -> None:
     outside = (np.abs(lat) > 90) | (np.abs(lon) > 180)
     for position in np.flatnonzero(outside):
         x, y = lon[position], lat[position]
         if abs(y) <= 180 and abs(x) <= 90:
-            wrong[int(position)] = ("longitude and latitude are swapped: the latitude is outside −90…90", f"{y:.10g},{x:.10g}")
+            wrong[int(position)] = (
+                "longitude and latitude are swapped: the latitude is outside −90…90",
+                f"{y:.10g},{x:.10g}",
+            )
         else:
             wrong[int(position)] = ("outside −180…180 by −90…90 degrees", None)
     for position in np.flatnonzero((lon == 0) | (lat == 0)):
         wrong.setdefault(int(position), ("longitude or latitude is exactly 0", None))
 
 
-def _check_area(found: Placed, area: Area | None, lon: NDArray[np.float64] | None, lat: NDArray[np.float64] | None) -> None:
+def _check_area(
+    found: Placed, area: Area | None, lon: NDArray[np.float64] | None, lat: NDArray[np.float64] | None
+) -> None:
     if area is None:
         return
     here = np.flatnonzero([geometry is not None for geometry in found.geometries])
@@ -257,7 +259,9 @@ def _as_kind(wanted: str, geometry: Any, kind: int) -> Any:
     parts = shapely.get_parts(geometry)
     if kind == COLLECTION and wanted in ("MultiPolygon", "MultiLineString"):
         dimension = 2 if wanted == "MultiPolygon" else 1
-        parts = np.array([p for part in parts for p in shapely.get_parts(part) if shapely.get_dimensions(p) == dimension])
+        parts = np.array(
+            [p for part in parts for p in shapely.get_parts(part) if shapely.get_dimensions(p) == dimension]
+        )
         if not len(parts):
             return None
         kind = MULTIPOLYGON if dimension == 2 else MULTILINE

@@ -16,6 +16,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 import shapely
 
 from layers import coordinates, geometries, reading, values
@@ -25,12 +27,13 @@ from layers.definition import Definition, Profile, Source
 from layers.errors import ImportRefused, InvalidValue
 from layers.geometries import Area, Placed
 from layers.settings import settings
-from layers.staging import Batch, Staging, typed
+from layers.staging import Batch, Staging, arrow
 from layers.tables import SAMPLE_SOURCE, table
 
 OWN_COLUMNS = ("leeward_row", "leeward_column", "leeward_reason", "leeward_proposal")
 EXAMPLE_NOTE = "示例行，导入前请删除 / example row, delete before importing"
 NOTED_VALUES = 1000
+LARGE_BYTES, LARGE_ROWS = 8 << 20, 50_000
 
 Progress = Callable[[float], None]
 
@@ -114,7 +117,9 @@ class DryRun(Exception):
     """Ends a transaction that is not to be kept."""
 
 
-def import_file(url: str, layer: str, path: Path, options: Options | None = None, progress: Progress | None = None) -> Report:
+def import_file(
+    url: str, layer: str, path: Path, options: Options | None = None, progress: Progress | None = None
+) -> Report:
     """Import a file into a layer, wholly or not at all.
 
     Parameters
@@ -179,7 +184,9 @@ class _Run:
         self.table = reading.table(path, encoding=options.encoding, sheet=options.sheet)
         self.profile: Profile | None = profile_of(definition.id, self.table.headings)
         self.source_id, self.source = self._source()
-        self.report = Report(definition.id, path.name, self.source_id, dry_run=options.dry_run, notes=list(self.table.notes))
+        self.report = Report(
+            definition.id, path.name, self.source_id, dry_run=options.dry_run, notes=list(self.table.notes)
+        )
         own = {**dict.fromkeys((n for n in OWN_COLUMNS if n in self.table.headings), "-"), **options.columns}
         given = dict(self.profile.columns) if self.profile else {}
         self.columns = values.columns(definition, self.table.headings, given, own)
@@ -198,7 +205,9 @@ class _Run:
 
     def _note_columns(self) -> None:
         report, headings = self.report, self.table.headings
-        matched = {headings[number]: name for name, number in (*self.columns.fields.items(), *self.columns.places.items())}
+        matched = {
+            headings[number]: name for name, number in (*self.columns.fields.items(), *self.columns.places.items())
+        }
         matched |= {headings[number]: name for number, (name, _) in self.columns.flags.items()}
         report.columns = matched
         report.unused = [heading for heading in self.columns.unused if heading not in OWN_COLUMNS]
@@ -206,7 +215,12 @@ class _Run:
         if self.profile:
             report.notes.append(f"file recognised: {self.profile.title.en} ({self.profile.source.licence})")
         places = self.columns.places
-        if self.definition.has_geometry and not self.table.vector and "wkt" not in places and not {"x", "y"} <= set(places):
+        if (
+            self.definition.has_geometry
+            and not self.table.vector
+            and "wkt" not in places
+            and not {"x", "y"} <= set(places)
+        ):
             raise ImportRefused(
                 f"{self.path.name} has no columns for longitude and latitude; it has {', '.join(headings)}",
                 parameter="map",
@@ -227,10 +241,17 @@ class _Run:
         definition, book = self.definition, catalog()
         self.constants = self._constants()
         names = {*self.columns.fields, *(name for name, _ in self.columns.flags.values()), *self.constants}
-        names |= {n for n, f in definition.fields.items() if f.default is not None}
+        self.fallbacks = {n: f.default for n, f in definition.fields.items() if f.default is not None}
+        names |= set(self.fallbacks)
         self.fields = [name for name in definition.fields if name in names]
         self.readers = {
-            name: values.reader(book, definition, name, self.columns.factors.get(name, 1), _items(cursor, definition, name, self.source_id))
+            name: values.reader(
+                book,
+                definition,
+                name,
+                self.columns.factors.get(name, 1),
+                _items(cursor, definition, name, self.source_id),
+            )
             for name in self.columns.fields
         }
         self.translations = {
@@ -244,8 +265,10 @@ class _Run:
         given: dict[str, Any] = dict(self.profile.set) if self.profile else {}
         for name, text in {**given, **self.options.constants}.items():
             if name not in definition.fields:
-                raise InvalidValue(f"{definition.id} has no field {name!r}", parameter="set", expected=", ".join(definition.fields))
-            read = values.reader(catalog(), definition, name, 1, {})([text])
+                raise InvalidValue(
+                    f"{definition.id} has no field {name!r}", parameter="set", expected=", ".join(definition.fields)
+                )
+            read = values.reader(catalog(), definition, name, 1, {})(pa.array([str(text)]))
             if read.unread or read.wrong:
                 raise InvalidValue(f"{text!r} is no value of {name}", parameter="set")
             given[name] = read.values[0]
@@ -253,7 +276,9 @@ class _Run:
 
     def stage(self, cursor: Cursor, progress: Progress) -> None:
         """Read the file chunk by chunk; PostgreSQL takes one in while the next is being read."""
-        self.staging = Staging(cursor, self.definition, self.fields, self.source_id)
+        self._record(cursor)
+        large = self.path.stat().st_size >= LARGE_BYTES
+        self.staging = Staging(cursor, self.definition, self.fields, self.source_id, self.import_id, large=large)
         pending: Future[None] | None = None
         with ThreadPoolExecutor(1) as pool:
             for chunk in self.table.chunks():
@@ -272,14 +297,16 @@ class _Run:
 
     def _batch(self, chunk: reading.Chunk) -> Batch:
         self.report.read += len(chunk.numbers) + len(chunk.broken)
-        self.rejections += [Rejection(number, "", reason) for number, reason in chunk.broken]
+        self.rejections += [Rejection(number, "", reason) for number, reason, _ in chunk.broken]
         batch = Batch(chunk.numbers, {})
         wrong: dict[int, Rejection] = {}
         for name, number in self.columns.fields.items():
             column = chunk.columns[number]
             if number in self.translations:
-                table = self.translations[number]
-                column = [table.get(str(value).strip(), value) for value in column]
+                translation = self.translations[number]
+                column = values.mapped(
+                    column, lambda text, words=translation: words.get(text, text), pa.string()
+                ).values  # type: ignore[misc]
             self._read_column(batch, chunk, name, number, self.readers[name](column), wrong)
         self._read_flag_columns(batch, chunk)
         self._fill_constants(batch)
@@ -291,7 +318,13 @@ class _Run:
         return batch.without(set(wrong))
 
     def _read_column(
-        self, batch: Batch, chunk: reading.Chunk, name: str, number: int, read: values.Values, wrong: dict[int, Rejection]
+        self,
+        batch: Batch,
+        chunk: reading.Chunk,
+        name: str,
+        number: int,
+        read: values.Values,
+        wrong: dict[int, Rejection],
     ) -> None:
         heading = self.table.headings[number]
         batch.values[name] = read.values
@@ -304,28 +337,40 @@ class _Run:
                 flags.append("unread")
             self.report.unread[heading] = self.report.unread.get(heading, 0) + 1
             if len(self.report.unread_examples) < NOTED_VALUES:
-                self.report.unread_examples.append({"row": int(chunk.numbers[position]), "column": heading, "value": text})
+                self.report.unread_examples.append(
+                    {"row": int(chunk.numbers[position]), "column": heading, "value": text}
+                )
 
     def _read_flag_columns(self, batch: Batch, chunk: reading.Chunk) -> None:
+        lists: dict[str, list[list[str]]] = {}
         for number, (name, codes) in self.columns.flags.items():
-            lists = batch.values.setdefault(name, [None] * len(chunk.numbers))
-            for position, value in enumerate(chunk.columns[number]):
-                if value is not None and values.plain(str(value)) in values.TRUE:
-                    lists[position] = [*(lists[position] or []), *codes]
+            found = lists.setdefault(name, [[] for _ in range(len(chunk.numbers))])
+            yes = values.mapped(
+                chunk.columns[number], lambda text: values.plain(text) in values.TRUE, pa.bool_()
+            ).values
+            for position in values.positions(yes):
+                found[position] += codes
+        for name, found in lists.items():
+            batch.values[name] = pa.array([values.array_text(codes) if codes else None for codes in found], pa.string())
 
     def _fill_constants(self, batch: Batch) -> None:
-        count = len(batch.numbers)
         for name in self.fields:
-            fallback = self.constants.get(name, self.definition.fields[name].default)
+            fallback = self.constants.get(name, self.fallbacks.get(name))
             present = batch.values.get(name)
             if present is None:
-                batch.values[name] = [fallback] * count
+                batch.values[name] = (
+                    pa.repeat(fallback, len(batch.numbers))
+                    if fallback is not None
+                    else pa.nulls(len(batch.numbers), pa.string())
+                )
             elif fallback is not None:
-                batch.values[name] = [fallback if value is None else value for value in present]
+                batch.values[name] = present.fill_null(fallback)
 
     def _place(self, batch: Batch, chunk: reading.Chunk, wrong: dict[int, Rejection]) -> None:
         places = self.columns.places
-        if chunk.geometries is not None and not ({"x", "y"} <= set(places) and shapely.is_missing(chunk.geometries).all()):
+        if chunk.geometries is not None and not (
+            {"x", "y"} <= set(places) and shapely.is_missing(chunk.geometries).all()
+        ):
             found, column = self._place_geometries(chunk.geometries), "geometry"
         elif "wkt" in places and not {"x", "y"} <= set(places):
             found, column = self._place_wkt(chunk.columns[places["wkt"]]), self.table.headings[places["wkt"]]
@@ -351,11 +396,8 @@ class _Run:
         return geometries.placed_points(self.definition, x, y, self.report.crs, self.area)
 
     def _place_wkt(self, column: Any) -> Placed:
-        texts = np.array([str(value).strip() or None if value is not None else None for value in column], dtype=object)
-        if len(texts) == 0:
-            return Placed(np.array([], dtype=object), {}, {})
-        parsed = shapely.from_wkt(texts, on_invalid="ignore")
-        return self._place_geometries(parsed)
+        texts = np.array(column.to_pylist(), dtype=object)
+        return self._place_geometries(shapely.from_wkt(texts, on_invalid="ignore"))
 
     def _place_geometries(self, parsed: Any) -> Placed:
         if self.report.crs is None:
@@ -369,36 +411,38 @@ class _Run:
         for name, field_ in self.definition.fields.items():
             if field_.flag_zero and name in self.columns.fields:
                 flag = f"{name.split('_')[0]}_zero"
-                for position, value in enumerate(batch.values[name]):
-                    if value == 0:
-                        batch.flags.setdefault(position, []).append(flag)
+                for position in values.positions(pc.equal(batch.values[name], 0)):
+                    batch.flags.setdefault(position, []).append(flag)
 
     def _check_required(self, batch: Batch, wrong: dict[int, Rejection]) -> None:
         headings = self.table.headings
         for name, field_ in self.definition.fields.items():
             if not field_.required:
                 continue
-            present = batch.values.get(name, [None] * len(batch.numbers))
             heading = headings[self.columns.fields[name]] if name in self.columns.fields else name
-            for position, value in enumerate(present):
-                if value is None:
-                    wrong.setdefault(position, Rejection(int(batch.numbers[position]), heading, f"{name} is missing"))
-        for position, note in enumerate(batch.values.get("note", ())):
-            if note == EXAMPLE_NOTE:
+            present = batch.values.get(name)
+            missing = range(len(batch.numbers)) if present is None else values.positions(present.is_null())
+            for position in missing:
+                wrong.setdefault(position, Rejection(int(batch.numbers[position]), heading, f"{name} is missing"))
+        if "note" in batch.values:
+            for position in values.positions(pc.equal(batch.values["note"], EXAMPLE_NOTE)):
                 wrong[position] = Rejection(int(batch.numbers[position]), "note", "the template's example row")
 
     # --- writing
 
+    def _record(self, cursor: Cursor) -> None:
+        """Record the source and the import itself."""
+        put_source(cursor, self.source_id, self.source)
+        self.import_id: int = one(
+            cursor,
+            "INSERT INTO leeward.imports (layer, source, file_name, file_sha256) VALUES (%s, %s, %s, %s) RETURNING id",
+            (self.definition.id, self.source_id, self.path.name, _digest(self.path)),
+        )
+
     def merge(self, cursor: Cursor) -> None:
         """Write what is new, and the import itself."""
         report = self.report
-        put_source(cursor, self.source_id, self.source)
-        import_id = one(
-            cursor,
-            "INSERT INTO leeward.imports (layer, source, file_name, file_sha256, crs) VALUES (%s, %s, %s, %s, %s) RETURNING id",
-            (self.definition.id, self.source_id, self.path.name, _digest(self.path), report.crs),
-        )
-        merged = self.staging.merge(update=self.options.update, import_id=import_id)
+        merged = self.staging.merge(update=self.options.update)
         report.imported, report.updated, report.unchanged = merged.imported, merged.updated, merged.unchanged
         report.flags = merged.flags
         self.rejections += [Rejection(number, "", reason) for number, reason in merged.rejected]
@@ -406,8 +450,15 @@ class _Run:
         report.reasons = dict(Counter(_kind(rejection.reason) for rejection in self.rejections).most_common())
         if report.read != report.imported + report.updated + report.unchanged + report.rejected:
             raise AssertionError(f"the counts do not add up: {report.line()}")
-        counts = {k: v for k, v in dataclasses.asdict(report).items() if k in ("read", "imported", "updated", "unchanged", "rejected", "flags", "unread", "reasons")}
-        cursor.execute("UPDATE leeward.imports SET counts = %s WHERE id = %s", (json.dumps(counts), import_id))
+        counts = {
+            k: v
+            for k, v in dataclasses.asdict(report).items()
+            if k in ("read", "imported", "updated", "unchanged", "rejected", "flags", "unread", "reasons")
+        }
+        cursor.execute(
+            "UPDATE leeward.imports SET counts = %s, crs = %s WHERE id = %s",
+            (json.dumps(counts), report.crs, self.import_id),
+        )
 
     def write_rejects(self) -> None:
         """Write the rejected rows as they stood in the file, with what is wrong, to a CSV file that can be imported."""
@@ -417,30 +468,42 @@ class _Run:
         if target.resolve() == self.path.resolve():
             target = target.with_name(f"{target.stem}.again.csv")
         reasons = {rejection.row: rejection for rejection in self.rejections}
-        headings = [heading for heading in self.table.headings if heading not in OWN_COLUMNS]
         kept = [n for n, heading in enumerate(self.table.headings) if heading not in OWN_COLUMNS]
         unfinished = target.with_name(f".{target.name}.new")
         with unfinished.open("w", encoding="utf-8-sig", newline="") as file:
             writer = csv.writer(file)
-            writer.writerow([*OWN_COLUMNS, *headings, *(["wkt"] if self.table.vector else [])])
+            writer.writerow(
+                [*OWN_COLUMNS, *(self.table.headings[n] for n in kept), *(["wkt"] if self.table.vector else [])]
+            )
             for chunk in self.table.chunks():
-                for position in np.flatnonzero(np.isin(chunk.numbers, list(reasons))):
-                    rejection = reasons.pop(int(chunk.numbers[position]))
-                    cells = ["" if chunk.columns[n][position] is None else chunk.columns[n][position] for n in kept]
-                    geometry = chunk.geometries[position] if chunk.geometries is not None else None
-                    shape = [shapely.to_wkt(geometry, rounding_precision=-1) if geometry is not None else ""] if self.table.vector else []
-                    writer.writerow([rejection.row, rejection.column, rejection.reason, rejection.proposal or "", *cells, *shape])
-            for rejection in reasons.values():
-                writer.writerow([rejection.row, rejection.column, rejection.reason, ""])
+                for cells in _cells(chunk, kept, reasons):
+                    writer.writerow(cells)
         unfinished.replace(target)
         self.report.rejects_file = str(target)
+
+
+def _cells(chunk: reading.Chunk, kept: list[int], reasons: Mapping[int, Rejection]) -> Iterator[list[Any]]:
+    """The rows of a chunk that were rejected, as they stand in the file, behind what is wrong with them."""
+    for position in np.flatnonzero(np.isin(chunk.numbers, list(reasons))):
+        rejection = reasons[int(chunk.numbers[position])]
+        cells = [chunk.columns[n][int(position)].as_py() or "" for n in kept]
+        if chunk.geometries is not None:
+            geometry = chunk.geometries[position]
+            cells.append("" if geometry is None else shapely.to_wkt(geometry, rounding_precision=-1))
+        yield [rejection.row, rejection.column, rejection.reason, rejection.proposal or "", *cells]
+    for number, _, text in chunk.broken:
+        rejection = reasons[number]
+        yield [rejection.row, rejection.column, rejection.reason, "", text]
 
 
 def _kind(reason: str) -> str:
     """A reason without its numbers, for counting."""
     for sign in (" row ", " has this key", " is outside ", " has "):
         if sign in reason:
-            reason = {" row ": "the same key as an earlier row, with other values", " has this key": "the key is there with other values"}.get(sign, reason)
+            reason = {
+                " row ": "the same key as an earlier row, with other values",
+                " has this key": "the key is there with other values",
+            }.get(sign, reason)
     return reason
 
 
@@ -530,13 +593,14 @@ def import_frames(
 
 def _import_frame(cursor: Cursor, definition: Definition, frame: Any, source_id: str) -> Report:
     report = Report(definition.id, source_id, source_id, crs="EPSG:4326", read=len(frame))
-    columns = dict(typed(definition, frame))
+    columns = {name: arrow(frame[name]) for name in definition.fields if name in frame}
     for name, field_ in definition.fields.items():
         if field_.layer is not None and name in columns:
             known = _items(cursor, definition, name, source_id) or {}
-            columns[name] = [known[str(value)] for value in columns[name]]
+            columns[name] = arrow([known[value] for value in columns[name].to_pylist()])
         if field_.default is not None:
-            columns[name] = [field_.default if v is None else v for v in columns.get(name, [None] * len(frame))]
+            present = columns.get(name, pa.nulls(len(frame), pa.string()))
+            columns[name] = present.fill_null(field_.default)
     wrong: set[int] = set()
     batch = Batch(np.arange(1, len(frame) + 1), columns)
     if definition.has_geometry:
@@ -552,13 +616,18 @@ def _import_frame(cursor: Cursor, definition: Definition, frame: Any, source_id:
         "INSERT INTO leeward.imports (layer, source, crs) VALUES (%s, %s, 'EPSG:4326') RETURNING id",
         (definition.id, source_id),
     )
-    staging = Staging(cursor, definition, list(columns), source_id)
+    staging = Staging(cursor, definition, list(columns), source_id, import_id, large=len(frame) >= LARGE_ROWS)
     staging.copy(batch.without(wrong))
-    merged = staging.merge(update=True, import_id=import_id)
-    cursor.execute("DROP TABLE staging, verdict")
+    merged = staging.merge(update=True)
+    cursor.execute("DROP TABLE IF EXISTS staging, verdict")
     report.imported, report.updated, report.unchanged = merged.imported, merged.updated, merged.unchanged
     report.rejected = len(wrong) + len(merged.rejected)
     report.flags = merged.flags
-    counts = {"read": report.read, "imported": report.imported, "unchanged": report.unchanged, "rejected": report.rejected}
+    counts = {
+        "read": report.read,
+        "imported": report.imported,
+        "unchanged": report.unchanged,
+        "rejected": report.rejected,
+    }
     cursor.execute("UPDATE leeward.imports SET counts = %s WHERE id = %s", (json.dumps(counts), import_id))
     return report

@@ -60,12 +60,25 @@ LEVELS = ("province", "city", "county", "township", "village")
 # Planning defaults in km/h where no legal limit is mapped: what a loaded rescue vehicle keeps up over a whole way, not
 # what is allowed; paths are walked, so a limit for vehicles says nothing about them.
 DEFAULT_SPEEDS_KM_H = {
-    "motorway": 100.0, "trunk": 60.0, "primary": 50.0, "secondary": 45.0, "tertiary": 40.0, "minor": 30.0,
-    "service": 20.0, "track": 15.0, "path": 4.0,
+    "motorway": 100.0,
+    "trunk": 60.0,
+    "primary": 50.0,
+    "secondary": 45.0,
+    "tertiary": 40.0,
+    "minor": 30.0,
+    "service": 20.0,
+    "track": 15.0,
+    "path": 4.0,
 }
 # The limits in km/h behind the words of maxspeed; zones stand after the country (``AD:urban``).
 SPEED_WORDS_KM_H = {
-    "none": 120.0, "walk": 5.0, "living_street": 20.0, "urban": 50.0, "rural": 80.0, "trunk": 100.0, "motorway": 120.0,
+    "none": 120.0,
+    "walk": 5.0,
+    "living_street": 20.0,
+    "urban": 50.0,
+    "rural": 80.0,
+    "trunk": 100.0,
+    "motorway": 120.0,
 }
 SPEED_UNITS = {"": 1.0, "km/h": 1.0, "kmh": 1.0, "kph": 1.0, "mph": 1.609344}
 METRES = {"": 1.0, "m": 1.0, "cm": 0.01, "ft": 0.3048, "in": 0.0254, '"': 0.0254}
@@ -77,7 +90,10 @@ NO_LIMIT = {"none", "no", "default", "below_default", "unsigned", "no_sign"}
 ONE_WAY = {"yes": "forward", "true": "forward", "1": "forward", "-1": "backward", "reverse": "backward"}
 BOTH_WAYS = {"no", "false", "0"}
 ACCESS_WORDS = {
-    "designated": "public", "official": "public", "discouraged": "public", "residents": "destination",
+    "designated": "public",
+    "official": "public",
+    "discouraged": "public",
+    "residents": "destination",
     "permit": "private",
 }
 FROM_FREE_TO_BARRED = ("public", "destination", "agricultural", "private", "no")
@@ -123,27 +139,67 @@ HAZARD_WORDS = {"fire": "building_fire", "hurricane": "typhoon", "lava": "volcan
 
 FIELDS = {
     "roads": (
-        "name", "ref", "class", "speed_km_h", "one_way", "access", "bridge", "tunnel", "layer_level", "width_m",
-        "max_height_m", "max_weight_t", "surface", "length_m", "from_node", "to_node",
+        "name",
+        "ref",
+        "class",
+        "speed_km_h",
+        "one_way",
+        "access",
+        "bridge",
+        "tunnel",
+        "layer_level",
+        "width_m",
+        "max_height_m",
+        "max_weight_t",
+        "surface",
+        "length_m",
+        "from_node",
+        "to_node",
     ),
     "rivers": ("name", "class", "width_m"),
     "facilities": ("name", "name_en", "kind", "area_m2", "capacity_persons", "address", "phone"),
     "shelters": (
-        "name", "class", "capacity_persons", "suitable_hazards", "unsuitable_hazards", "designated", "address",
-        "area_m2", "indoor", "accessible", "water_supply", "power_supply", "manager",
+        "name",
+        "class",
+        "capacity_persons",
+        "suitable_hazards",
+        "unsuitable_hazards",
+        "designated",
+        "address",
+        "area_m2",
+        "indoor",
+        "accessible",
+        "water_supply",
+        "power_supply",
+        "manager",
     ),
     "rescue_teams": ("name", "speciality", "address", "duty_phone"),
     "settlements": ("name", "kind", "population_persons", "population_year"),
     "admin_areas": (
-        "name", "name_en", "level", "parent_code", "parent_name", "population_persons", "population_year",
+        "name",
+        "name_en",
+        "level",
+        "parent_code",
+        "parent_name",
+        "population_persons",
+        "population_year",
     ),
 }
 POINT_LAYERS = ("facilities", "shelters", "rescue_teams", "settlements")
 DTYPES = {"integer": "Int64", "number": "float64", "boolean": "boolean"}
 
 KEYS = (
-    "highway", "waterway", "amenity", "leisure", "place", "office", "building", "tourism", "emergency",
-    "emergency:social_facility", "boundary",
+    "highway",
+    "waterway",
+    "amenity",
+    "leisure",
+    "place",
+    "office",
+    "building",
+    "tourism",
+    "emergency",
+    "emergency:social_facility",
+    "boundary",
 )
 PROGRESS_STEP = 50_000
 

@@ -27,7 +27,9 @@ def import_osm(url: str, path: Path, progress: Callable[[float], None] | None = 
     if progress:
         progress(0.5)
     with transaction(url) as cursor:
-        reports = import_frames(cursor, extract.layers, SOURCE_ID, osm.SOURCE, lambda r: progress(0.5 + 0.5 * r) if progress else None)
+        reports = import_frames(
+            cursor, extract.layers, SOURCE_ID, osm.SOURCE, lambda r: progress(0.5 + 0.5 * r) if progress else None
+        )
     answer: dict[str, Any] = {"file": path.name, "source": SOURCE_ID, "layers": {}}
     for layer, report in reports.items():
         account = extract.account[layer]

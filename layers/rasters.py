@@ -89,7 +89,7 @@ def raster(raster_id: str) -> Raster:
     return found[raster_id]
 
 
-def add(raster_id: str, path: Path) -> Raster:
+def add(raster_id: str, path: Path, *, sample: bool = False) -> Raster:
     """Take a raster into the store, or a new version of it.
 
     Parameters
@@ -97,7 +97,9 @@ def add(raster_id: str, path: Path) -> Raster:
     raster_id : str
         Small letters, digits and underscores; ``elevation`` is shaded on the map.
     path : Path
-        A file that GDAL reads, with a coordinate reference system; its tag ``SAMPLE`` says that it is sample data.
+        A file that GDAL reads, with a coordinate reference system.
+    sample : bool
+        Whether it is sample data, not real; also so when the file has a tag ``SAMPLE``.
 
     Raises
     ------
@@ -117,12 +119,26 @@ def add(raster_id: str, path: Path) -> Raster:
             with rasterio.open(path) as given:
                 if given.crs is None:
                     expected = "one with a CRS"
-                    raise InvalidValue(f"{path} has no coordinate reference system", parameter="file", expected=expected)
-                _convert(given, target)
+                    detail = f"{path} has no coordinate reference system"
+                    raise InvalidValue(detail, parameter="file", expected=expected)
+                if sample and not given.tags().get(SAMPLE_TAG):
+                    _convert_tagged(given, target)
+                else:
+                    _convert(given, target)
         except rasterio.errors.RasterioError as error:
             raise InvalidValue(f"{path} is not a raster: {error}", parameter="file", expected="GeoTIFF, HGT") from None
         os.replace(target, folder() / target.name)
     return raster(raster_id)
+
+
+def _convert_tagged(given: Any, target: Path) -> None:
+    """Convert by way of a copy that is tagged: a finished COG is not to be written to."""
+    plain = target.with_name("plain.tif")
+    rasterio.shutil.copy(given, plain, driver="GTiff")
+    with rasterio.open(plain, "r+") as tagged:
+        tagged.update_tags(**{SAMPLE_TAG: "1"})
+    with rasterio.open(plain) as tagged:
+        _convert(tagged, target)
 
 
 def _convert(given: Any, target: Path) -> None:

@@ -8,26 +8,28 @@ from __future__ import annotations
 
 import codecs
 import csv
+import datetime
 import io
 import zipfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.csv
 from numpy.typing import NDArray
 
 from layers.errors import ImportRefused
 
 CHUNK_ROWS = 50_000
+BLOCK_BYTES = 8 << 20
 ENCODINGS = ["utf_8", "big5", "gb18030", "cp932", "cp1252"]
 DELIMITERS = ",\t;|"
 SHEETS = {".xlsx", ".xlsm", ".xls", ".xlsb", ".ods"}
 VECTOR_TEXT = {".mif", ".tab", ".gpx", ".gml", ".kml", ".geojsonl", ".geojsons", ".dxf", ".vrt"}
-FIELD_LIMIT = 64 << 20
-
-Progress = Callable[[float], None]
 
 
 @dataclass
@@ -38,20 +40,20 @@ class Chunk:
     ----------
     numbers : ndarray of int, shape (n,)
         Row numbers.
-    columns : list of sequences, each of length n
-        One for each heading; texts or the values that the format holds; None and "" mean missing.
+    columns : list of Arrow string arrays, each of length n
+        One for each heading; null means missing.
     geometries : ndarray of shapely geometries, shape (n,), or None
         In the file's CRS; None for a format without geometries.
-    broken : list of (row number, reason)
+    broken : list of (row number, reason, text)
         Rows that could not be split into columns; they stand in no other member.
     done_ratio : float
         How much of the file is read, 0 to 1.
     """
 
     numbers: NDArray[np.int64]
-    columns: list[Sequence[Any]]
+    columns: list[pa.StringArray]
     geometries: NDArray[Any] | None = None
-    broken: list[tuple[int, str]] = field(default_factory=list)
+    broken: list[tuple[int, str, str]] = field(default_factory=list)
     done_ratio: float = 0.0
 
 
@@ -149,12 +151,13 @@ def _delimited(path: Path, encoding: str | None) -> Table:
         codecs.lookup(encoding)
     except LookupError:
         raise ImportRefused(f"unknown encoding {encoding!r}") from None
-    with path.open(encoding=encoding, errors="replace", newline="") as file:
-        first = _first_line(file)
+    with _utf8(path, encoding) as file:
+        first = _first_record(file).decode("utf-8", "replace")
     delimiter = max(DELIMITERS, key=_outside_quotes(first).count)
     if delimiter != ",":
         notes.append(f"delimiter found: {delimiter!r}")
-    headings = [text.strip() for text in next(csv.reader([first], delimiter=delimiter), [])]
+    cells = next(csv.reader([first], delimiter=delimiter), [])
+    headings = [text.strip() for text in cells]
     while headings and not headings[-1]:
         headings.pop()
     if not headings:
@@ -162,21 +165,26 @@ def _delimited(path: Path, encoding: str | None) -> Table:
     read = encoding
 
     def chunks() -> Iterator[Chunk]:
-        return _text_chunks(path, read, delimiter, len(headings))
+        return _text_chunks(path, read, delimiter, len(cells), len(headings))
 
     return Table("delimited text", headings, None, notes, chunks)
 
 
-def _first_line(file: io.TextIOWrapper) -> str:
+@contextmanager
+def _utf8(path: Path, encoding: str) -> Iterator[Any]:
+    """A text file as UTF-8 bytes without a mark; what cannot be read becomes the replacement character."""
+    with path.open("rb") as raw:
+        yield raw if encoding == "utf-8" else codecs.EncodedFile(raw, "utf-8", encoding, errors="replace")
+
+
+def _first_record(file: Any) -> bytes:
     """The first record that is not blank, with the lines that its quotes hold together."""
-    text = ""
-    for line in file:
+    text = b""
+    while line := file.readline():
         text += line
-        if text.strip() and text.count('"') % 2 == 0:
-            return text
         if not text.strip():
-            text = ""
-        if len(text) > FIELD_LIMIT:
+            text = b""
+        elif text.count(b'"') % 2 == 0 or len(text) > BLOCK_BYTES:
             break
     return text
 
@@ -185,46 +193,124 @@ def _outside_quotes(line: str) -> str:
     return "".join(line.split('"')[::2])
 
 
-def _text_chunks(path: Path, encoding: str, delimiter: str, width: int) -> Iterator[Chunk]:
-    csv.field_size_limit(FIELD_LIMIT)
+def _text_chunks(path: Path, encoding: str, delimiter: str, cells: int, width: int) -> Iterator[Chunk]:
+    """Chunks of a delimited text whose heading has ``cells`` columns, of which the first ``width`` bear a name."""
     size = path.stat().st_size
-    with path.open("rb") as raw, io.TextIOWrapper(raw, encoding=encoding, errors="replace", newline="") as file:
-        reader = csv.reader(file, delimiter=delimiter)
-        number, numbers, rows, broken = 0, [], [], []  # type: int, list[int], list[list[str]], list[tuple[int, str]]
-        heading_seen = False
+    ragged: list[pyarrow.csv.InvalidRow] = []
+
+    def put_aside(row: pyarrow.csv.InvalidRow) -> str:
+        ragged.append(row)
+        return "skip"
+
+    names = [str(number) for number in range(cells)]
+    with _utf8(path, encoding) as file:
+        start = 2 + _blank_lines(path, encoding)
+        _first_record(file)
         try:
-            for row in reader:
-                number += 1
-                if len(row) != width:
-                    if not any(row):
-                        continue
-                    if len(row) < width:
-                        row += [""] * (width - len(row))
-                    elif any(row[width:]) and heading_seen:
-                        broken.append((number, f"has {len(row)} columns, the heading {width}"))
-                        continue
-                    else:
-                        del row[width:]
-                if not heading_seen:
-                    heading_seen = any(row)
-                    continue
-                numbers.append(number)
-                rows.append(row)
-                if len(rows) >= CHUNK_ROWS:
-                    yield _chunk(numbers, rows, width, broken, raw.tell() / size)
-                    numbers, rows, broken = [], [], []
-        except csv.Error as error:
-            raise ImportRefused(
-                f"{path.name}: row {number + 1}: {error}", expected="quotes that are closed, fields under 64 MB"
-            ) from None
-        yield _chunk(numbers, rows, width, broken, 1.0)
+            batches = pyarrow.csv.open_csv(
+                pa.PythonFile(file, mode="r"),
+                pyarrow.csv.ReadOptions(use_threads=False, column_names=names, block_size=BLOCK_BYTES),
+                pyarrow.csv.ParseOptions(
+                    delimiter=delimiter,
+                    newlines_in_values=True,
+                    ignore_empty_lines=False,
+                    invalid_row_handler=put_aside,
+                ),
+                pyarrow.csv.ConvertOptions(
+                    column_types=dict.fromkeys(names, pa.string()),
+                    strings_can_be_null=True,
+                    null_values=[""],
+                    check_utf8=False,
+                ),
+            )
+        except pa.ArrowInvalid as error:
+            if "Empty CSV" in str(error):
+                yield Chunk(np.array([], dtype=np.int64), [pa.array([], pa.string())] * width, done_ratio=1.0)
+                return
+            raise _unreadable(path, error) from None
+        read = 0
+        while True:
+            try:
+                batch = batches.read_next_batch()
+            except StopIteration:
+                return
+            except pa.ArrowInvalid as error:
+                raise _unreadable(path, error) from None
+            aside, ragged = ragged, []
+            taken = {row.number - 1 for row in aside}
+            places = _places_without(read, batch.num_rows, taken)
+            read = max([*taken, *(places[-1:].tolist()), read - 1]) + 1
+            yield from _whole_and_ragged(batch, places + start, aside, start, delimiter, width, file.tell() / size)
 
 
-def _chunk(
-    numbers: list[int], rows: list[list[Any]], width: int, broken: list[tuple[int, str]], done_ratio: float
-) -> Chunk:
-    columns: list[Sequence[Any]] = list(zip(*rows, strict=True)) if rows else [()] * width
-    return Chunk(np.array(numbers, dtype=np.int64), columns, None, broken, done_ratio)
+def _unreadable(path: Path, error: Exception) -> ImportRefused:
+    return ImportRefused(
+        f"{path.name} cannot be split into rows and columns: {str(error).splitlines()[0]}",
+        expected="quotes that are closed, and one delimiter throughout",
+    )
+
+
+def _blank_lines(path: Path, encoding: str) -> int:
+    """How many blank lines stand before the heading."""
+    with _utf8(path, encoding) as file:
+        count = 0
+        while (line := file.readline()) and not line.strip():
+            count += 1
+        return count
+
+
+def _places_without(start: int, count: int, taken: set[int]) -> NDArray[np.int64]:
+    """The first ``count`` places from ``start`` on that are not taken."""
+    here = np.arange(start, start + count + len(taken), dtype=np.int64)
+    if taken:
+        here = here[~np.isin(here, list(taken))]
+    return here[:count]
+
+
+def _whole_and_ragged(
+    batch: pa.RecordBatch,
+    numbers: NDArray[np.int64],
+    aside: list[Any],
+    start: int,
+    delimiter: str,
+    width: int,
+    done: float,
+) -> Iterator[Chunk]:
+    columns = [batch.column(number) for number in range(batch.num_columns)]
+    broken = []
+    short_numbers, short_rows = [], []  # type: list[int], list[list[str | None]]
+    for row in aside:
+        cells = next(csv.reader([row.text], delimiter=delimiter), [])
+        if any(cells[width:]):
+            broken.append((row.number - 1 + start, f"has {len(cells)} columns, the heading {width}", row.text))
+        elif any(cells):
+            short_numbers.append(row.number - 1 + start)
+            short_rows.append([cell or None for cell in [*cells, *[""] * width][:width]])
+    blank = _all_null(columns, len(numbers))
+    if blank.any():
+        keep = pa.array(~blank)
+        columns, numbers = [column.filter(keep) for column in columns], numbers[~blank]
+    for column in columns[width:]:
+        if column.null_count < len(column):
+            extra = np.flatnonzero(column.is_valid().to_numpy(zero_copy_only=False))
+            broken += [(int(numbers[i]), "has a value in a column without heading", "") for i in extra]
+            keep_here = np.ones(len(numbers), bool)
+            keep_here[extra] = False
+            columns = [other.filter(pa.array(keep_here)) for other in columns]
+            numbers = numbers[keep_here]
+    yield Chunk(numbers, columns[:width], None, broken, min(done, 1.0))
+    if short_rows:
+        shorts = [pa.array(column, pa.string()) for column in zip(*short_rows, strict=True)]
+        yield Chunk(np.array(short_numbers, dtype=np.int64), shorts, None, [], min(done, 1.0))
+
+
+def _all_null(columns: list[pa.StringArray], count: int) -> NDArray[np.bool_]:
+    blank = np.ones(count, bool)
+    for column in columns:
+        if column.null_count == 0:
+            return np.zeros(count, bool)
+        blank &= column.is_null().to_numpy(zero_copy_only=False)
+    return blank
 
 
 # --- spreadsheets -----------------------------------------------------------------------------------------------------
@@ -260,24 +346,47 @@ def _spreadsheet(path: Path, sheet: str | None) -> Table:
 
 
 def _sheet_chunks(sheet: Any, width: int, start: int) -> Iterator[Chunk]:
-    numbers, rows, broken = [], [], []  # type: list[int], list[list[Any]], list[tuple[int, str]]
+    numbers, rows, broken = [], [], []  # type: list[int], list[list[str | None]], list[tuple[int, str, str]]
     heading_seen = False
     for number, cells in enumerate(sheet.iter_rows(), start + 1):
-        row = [*cells[:width], *[""] * (width - len(cells))]
         if not any(cell != "" for cell in cells):
             continue
         if not heading_seen:
             heading_seen = True
             continue
         if any(cell != "" for cell in cells[width:]):
-            broken.append((number, f"has a value in column {len(cells)}, which has no heading"))
+            broken.append((number, f"has a value in column {len(cells)}, which has no heading", ""))
             continue
         numbers.append(number)
-        rows.append(row)
+        rows.append([cell_text(cell) for cell in [*cells[:width], *[""] * (width - len(cells))]])
         if len(rows) >= CHUNK_ROWS:
             yield _chunk(numbers, rows, width, broken, number / max(sheet.total_height, 1))
             numbers, rows, broken = [], [], []
     yield _chunk(numbers, rows, width, broken, 1.0)
+
+
+def cell_text(value: Any) -> str | None:
+    """A cell as text: whole numbers without a point, moments in ISO 8601; None when it is empty."""
+    if value is None or value == "":
+        return None
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, float):
+        return str(int(value)) if value.is_integer() and abs(value) < 1e15 else repr(value)
+    if isinstance(value, datetime.datetime) and value.time() == datetime.time():
+        return value.date().isoformat()
+    return value.isoformat() if isinstance(value, datetime.date) else str(value)
+
+
+def _chunk(
+    numbers: list[int], rows: list[list[str | None]], width: int, broken: list[tuple[int, str, str]], done_ratio: float
+) -> Chunk:
+    columns = (
+        [pa.array(column, pa.string()) for column in zip(*rows, strict=True)]
+        if rows
+        else [pa.array([], pa.string())] * width
+    )
+    return Chunk(np.array(numbers, dtype=np.int64), columns, None, broken, done_ratio)
 
 
 # --- vector formats ---------------------------------------------------------------------------------------------------
@@ -315,14 +424,15 @@ def _vector_chunks(path: Path, layer: str, encoding: str | None, headings: list[
 
     start = 1
     try:
-        with pyogrio.raw.open_arrow(
-            path, layer=layer, encoding=encoding, batch_size=CHUNK_ROWS, use_pyarrow=True
-        ) as (meta, reader):
+        with pyogrio.raw.open_arrow(path, layer=layer, encoding=encoding, batch_size=CHUNK_ROWS, use_pyarrow=True) as (
+            meta,
+            reader,
+        ):
             geometry_name = meta["geometry_name"] or "wkb_geometry"
             for batch in reader:
                 count = batch.num_rows
                 names = batch.schema.names
-                columns = [batch.column(names.index(name)).to_pylist() for name in headings]
+                columns = [_as_text(batch.column(names.index(name))) for name in headings]
                 geometries: NDArray[Any] = np.full(count, None, dtype=object)
                 if geometry_name in names:
                     wkb = np.array(batch.column(names.index(geometry_name)).to_pylist(), dtype=object)
@@ -332,6 +442,18 @@ def _vector_chunks(path: Path, layer: str, encoding: str | None, headings: list[
                 yield Chunk(numbers, columns, geometries, [], min(1.0, start / total))
     except (pyogrio.errors.DataSourceError, pyogrio.errors.FeatureError, RuntimeError) as error:
         raise ImportRefused(f"{path.name}: cannot be read to its end: {error}") from None
+
+
+def _as_text(column: pa.Array) -> pa.StringArray:
+    if pa.types.is_string(column.type):
+        return column
+    if pa.types.is_integer(column.type) or pa.types.is_large_string(column.type):
+        return column.cast(pa.string())
+    if pa.types.is_list(column.type):
+        return pa.array(
+            [None if value is None else ",".join(map(str, value)) for value in column.to_pylist()], pa.string()
+        )
+    return pa.array([cell_text(value) for value in column.to_pylist()], pa.string())
 
 
 def _dbf_without_encoding(path: Path) -> bytes:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,10 +20,9 @@ from layers.database import Cursor, copy_rows, one, rows, sql, statement
 from layers.definition import Definition
 from layers.names import initials
 from layers.tables import index_expressions, index_statements, is_empty, key_expression, table
+from layers.values import array_text
 
 SQL = Path(__file__).parent / "sql"
-STAGING = sql.Identifier("pg_temp", "staging")
-LARGE_ROWS = 20_000
 
 
 @dataclass
@@ -34,14 +33,15 @@ class Batch:
     ----------
     numbers : ndarray of int, shape (n,)
         Row numbers in the file.
-    values : dict of field name to list of length n
+    values : dict of field name to Arrow array of length n
+        As ``layers.values`` reads them.
     geometries : ndarray of shapely geometries, shape (n,), EPSG:4326, or None
     flags : dict of position to list of flags
     unread : dict of position to {column of the file: its text}
     """
 
     numbers: NDArray[np.int64]
-    values: dict[str, list[Any]]
+    values: dict[str, pa.Array]
     geometries: NDArray[Any] | None = None
     flags: dict[int, list[str]] = field(default_factory=dict)
     unread: dict[int, dict[str, str]] = field(default_factory=dict)
@@ -50,14 +50,15 @@ class Batch:
         """The batch less some of its rows."""
         if not positions:
             return self
-        keep = [position for position in range(len(self.numbers)) if position not in positions]
-        place = {old: new for new, old in enumerate(keep)}
+        keep = np.ones(len(self.numbers), bool)
+        keep[list(positions)] = False
+        place = np.cumsum(keep) - 1
         return Batch(
             self.numbers[keep],
-            {name: [values[position] for position in keep] for name, values in self.values.items()},
+            {name: values.filter(pa.array(keep)) for name, values in self.values.items()},
             None if self.geometries is None else self.geometries[keep],
-            {place[p]: flags for p, flags in self.flags.items() if p in place},
-            {place[p]: texts for p, texts in self.unread.items() if p in place},
+            {int(place[p]): flags for p, flags in self.flags.items() if keep[p]},
+            {int(place[p]): texts for p, texts in self.unread.items() if keep[p]},
         )
 
 
@@ -73,7 +74,10 @@ class Merged:
 
 
 class Staging:
-    """The temporary table of one import.
+    """The rows of one import before they are judged.
+
+    They go to a temporary table and from there to the layer. A large file for an empty layer goes to the layer itself,
+    without its indexes, which are made afterwards: half the writing, and nobody reads what is not committed.
 
     Parameters
     ----------
@@ -84,75 +88,112 @@ class Staging:
         The fields that the file fills; others keep what they have when a row is updated.
     source : str
         The source, ``leeward.sources.id``.
+    import_id : int
+    large : bool
+        Whether the file is large.
     """
 
-    def __init__(self, cursor: Cursor, definition: Definition, fields: Sequence[str], source: str) -> None:
+    def __init__(
+        self,
+        cursor: Cursor,
+        definition: Definition,
+        fields: Sequence[str],
+        source: str,
+        import_id: int,
+        *,
+        large: bool = False,
+    ) -> None:
         self.cursor = cursor
         self.definition = definition
         self.fields = list(fields)
         self.source = source
+        self.import_id = import_id
         self.count = 0
-        columns = [sql.SQL("row_no bigint"), sql.SQL("source text DEFAULT {}").format(sql.Literal(source))]
-        columns += [
-            sql.SQL("{} {}").format(sql.Identifier(name), sql.SQL(field.column_type))
-            for name, field in definition.fields.items()
-        ]
-        columns += [sql.SQL("flags text[] NOT NULL DEFAULT '{}', unread jsonb, name_initials text")]
-        if definition.has_geometry:
-            columns.append(sql.SQL("geom geometry"))
-        columns.append(sql.SQL("item_key uuid GENERATED ALWAYS AS ({}) STORED").format(key_expression(definition)))
-        cursor.execute(sql.SQL("CREATE TEMPORARY TABLE staging ({}) ON COMMIT DROP").format(sql.SQL(", ").join(columns)))
+        # one import of a layer at a time; readers go on
+        cursor.execute(sql.SQL("LOCK TABLE {} IN SHARE ROW EXCLUSIVE MODE").format(table(definition)))
+        self.direct = large and is_empty(cursor, definition)
+        self.name: sql.Composable = table(definition) if self.direct else sql.Identifier("staging")
+        cursor.execute("SET LOCAL work_mem = '256MB'; SET LOCAL maintenance_work_mem = '512MB'")
+        if self.direct:
+            # a table that is truncated in the same transaction needs no write-ahead log where wal_level is minimal
+            cursor.execute(sql.SQL("TRUNCATE {} CASCADE").format(table(definition)))
+            for name in index_expressions(definition):
+                cursor.execute(sql.SQL("DROP INDEX IF EXISTS {}").format(sql.Identifier("layers", name)))
+        else:
+            self._make_table()
         cursor.execute(
             "CREATE TEMPORARY TABLE verdict (row_no bigint PRIMARY KEY, verdict text NOT NULL, fid bigint, first_row bigint)"
             " ON COMMIT DROP"
         )
 
+    def _make_table(self) -> None:
+        columns = [
+            sql.SQL("row_no bigint, import_id bigint, source text, flags text[] NOT NULL DEFAULT '{}', unread jsonb")
+        ]
+        columns += [
+            sql.SQL("{} {}").format(sql.Identifier(name), sql.SQL(field.column_type))
+            for name, field in self.definition.fields.items()
+        ]
+        columns.append(sql.SQL("name_initials text"))
+        if self.definition.has_geometry:
+            columns.append(sql.SQL("geom geometry"))
+        columns.append(sql.SQL("item_key uuid GENERATED ALWAYS AS ({}) STORED").format(key_expression(self.definition)))
+        self.cursor.execute(
+            sql.SQL("CREATE TEMPORARY TABLE staging ({}) ON COMMIT DROP").format(sql.SQL(", ").join(columns))
+        )
+
     def copy(self, batch: Batch) -> None:
-        """Put rows into the temporary table."""
-        self.count += len(batch.numbers)
-        if not len(batch.numbers):
+        """Take rows in."""
+        count = len(batch.numbers)
+        self.count += count
+        if not count:
             return
-        arrays: dict[str, pa.Array] = {"row_no": pa.array(batch.numbers)}
+        arrays: dict[str, pa.Array] = {
+            "row_no": pa.array(batch.numbers),
+            "import_id": pa.repeat(self.import_id, count),
+            "source": pa.repeat(self.source, count),
+        }
         for name in self.fields:
-            arrays[name] = _array(batch.values[name])
+            arrays[name] = batch.values[name]
         if batch.flags:
-            arrays["flags"] = pa.array([_array_text(batch.flags.get(i, [])) for i in range(len(batch.numbers))])
+            arrays["flags"] = pa.array([array_text(batch.flags.get(i, [])) for i in range(count)])
         if batch.unread:
-            texts = [json.dumps(batch.unread[i], ensure_ascii=False) if i in batch.unread else None for i in range(len(batch.numbers))]
+            texts = [
+                json.dumps(batch.unread[i], ensure_ascii=False) if i in batch.unread else None for i in range(count)
+            ]
             arrays["unread"] = pa.array(texts, pa.string())
         name_field = self.definition.name_field
         if name_field in batch.values:
-            arrays["name_initials"] = pa.array([initials(name) for name in batch.values[name_field]], pa.string())
+            arrays["name_initials"] = pa.array(map(initials, batch.values[name_field].to_pylist()), pa.string())
         if batch.geometries is not None:
-            arrays["geom"] = pa.array(shapely.to_wkb(shapely.set_srid(batch.geometries, 4326), hex=True, include_srid=True))
+            arrays["geom"] = pa.array(
+                shapely.to_wkb(shapely.set_srid(batch.geometries, 4326), hex=True, include_srid=True)
+            )
         buffer = io.BytesIO()
-        options = pyarrow.csv.WriteOptions(include_header=False)
-        pyarrow.csv.write_csv(pa.table(arrays), buffer, options)
+        pyarrow.csv.write_csv(pa.table(arrays), buffer, pyarrow.csv.WriteOptions(include_header=False))
         buffer.seek(0)
-        copy_rows(self.cursor, sql.Identifier("staging"), list(arrays), buffer)
+        copy_rows(self.cursor, self.name, list(arrays), buffer)
 
-    def merge(self, *, update: bool, import_id: int) -> Merged:
-        """Compare the staged rows with each other and with the layer, and write what is new.
+    def merge(self, *, update: bool) -> Merged:
+        """Compare the rows with each other and with the layer, and write what is new.
 
         Parameters
         ----------
         update : bool
             Whether a row whose key is there with other values replaces them; else it is rejected.
-        import_id : int
         """
-        # one import of a layer at a time; readers go on
-        self.cursor.execute(sql.SQL("LOCK TABLE {} IN SHARE ROW EXCLUSIVE MODE").format(table(self.definition)))
-        self.cursor.execute("SET LOCAL work_mem = '256MB'; SET LOCAL maintenance_work_mem = '512MB'; ANALYZE staging")
         merged = Merged()
+        self.cursor.execute(sql.SQL("ANALYZE {}").format(self.name))
         self._judge_repeated(merged)
-        if not is_empty(self.cursor, self.definition):
+        if not self.direct:
             self._judge_known(merged, update)
         self._check_location()
-        merged.imported = self._insert(import_id)
+        flags = sql.SQL(statement(SQL / "flag_counts.sql")).format(staging=self.name)
+        merged.flags = dict(rows(self.cursor, flags))
+        merged.imported = self._keep() if self.direct else self._insert()
         if update:
-            merged.updated = self._update(import_id)
+            merged.updated = self._update()
         merged.unchanged = one(self.cursor, "SELECT count(*) FROM verdict WHERE verdict = 'unchanged'")
-        merged.flags = dict(rows(self.cursor, statement(SQL / "flag_counts.sql")))
         return merged
 
     def _same(self, left: str, right: str) -> sql.Composable:
@@ -168,7 +209,9 @@ class Staging:
 
     def _judge_repeated(self, merged: Merged) -> None:
         """Rows of one file with one key: the first counts; the same again is unchanged, another value is rejected."""
-        query = sql.SQL(statement(SQL / "judge_repeated.sql")).format(same=self._same("staged", "first"), whole=self._whole())
+        query = sql.SQL(statement(SQL / "judge_repeated.sql")).format(
+            staging=self.name, same=self._same("staged", "first"), whole=self._whole()
+        )
         self.cursor.execute(query)
         query_text = "SELECT v.row_no, v.first_row FROM verdict v WHERE verdict = 'duplicate' ORDER BY 1"
         for number, first in rows(self.cursor, query_text):
@@ -182,7 +225,10 @@ class Staging:
         self.cursor.execute(query)
         for number, fid in rows(self.cursor, "SELECT row_no, fid FROM verdict WHERE verdict = 'conflict' ORDER BY 1"):
             merged.rejected.append(
-                (number, f"{self.definition.id} {fid} has this key with other values; --on-conflict update would replace them")
+                (
+                    number,
+                    f"{self.definition.id} {fid} has this key with other values; --on-conflict update would replace them",
+                )
             )
 
     def _whole(self, name: str = "staged") -> sql.Composable:
@@ -197,74 +243,62 @@ class Staging:
         if not declared or self.definition.id == "admin_areas":
             return
         query = sql.SQL(statement(SQL / "location_doubt.sql")).format(
-            declared=sql.SQL(" || ").join(sql.SQL("coalesce({}, '')").format(sql.Identifier(n)) for n in declared),
+            staging=self.name,
+            declared=sql.SQL(" || ").join(
+                sql.SQL("coalesce(staged.{}, '')").format(sql.Identifier(n)) for n in declared
+            ),
             sample=sql.Literal(self.source == "sample"),
         )
         self.cursor.execute(query)
 
-    def _insert(self, import_id: int) -> int:
-        fields = [*self.fields, "source", "flags", "unread", "name_initials", *(["geom"] if self.definition.has_geometry else [])]
-        names = sql.SQL(", ").join(map(sql.Identifier, fields))
+    def _written(self) -> list[str]:
+        own = ["flags", "unread", "name_initials", "source", "import_id", "row_no"]
+        return [*self.fields, *own, *(["geom"] if self.definition.has_geometry else [])]
+
+    def _insert(self) -> int:
+        """Write the rows on which there is no verdict, in an order that keeps neighbours together."""
+        names = sql.SQL(", ").join(map(sql.Identifier, self._written()))
         order = sql.SQL("geom, row_no") if self.definition.has_geometry else sql.SQL("row_no")
         query = sql.SQL(
-            "INSERT INTO {} ({}, import_id) SELECT {}, {} FROM staging"
+            "INSERT INTO {} ({}) SELECT {} FROM staging"
             " WHERE NOT EXISTS (SELECT FROM verdict WHERE verdict.row_no = staging.row_no) ORDER BY {}"
-        ).format(table(self.definition), names, names, sql.Literal(import_id), order)
-        rebuild = self.count >= LARGE_ROWS and is_empty(self.cursor, self.definition)
-        if rebuild:
-            self._drop_indexes()
+        ).format(table(self.definition), names, names, order)
         self.cursor.execute(query)
-        count = self.cursor.rowcount
-        if rebuild:
-            self._make_indexes()
-        return count
+        return int(self.cursor.rowcount)
 
-    def _drop_indexes(self) -> None:
-        for name in index_expressions(self.definition):
-            self.cursor.execute(sql.SQL("DROP INDEX IF EXISTS {}").format(sql.Identifier("layers", name)))
+    def _keep(self) -> int:
+        """Take out of the layer the rows on which there is a verdict, and make its indexes."""
+        query = sql.SQL("DELETE FROM {} AS staged USING verdict WHERE verdict.row_no = staged.row_no").format(self.name)
+        self.cursor.execute(query)
+        taken_out = int(self.cursor.rowcount)
+        for make_index in index_statements(self.definition):
+            self.cursor.execute(make_index)
+        return self.count - taken_out
 
-    def _make_indexes(self) -> None:
-        for query in index_statements(self.definition):
-            self.cursor.execute(query)
-
-    def _update(self, import_id: int) -> int:
-        names = [*self.fields, "flags", "unread", "name_initials", *(["geom"] if self.definition.has_geometry else [])]
+    def _update(self) -> int:
         changes = sql.SQL(", ").join(
-            sql.SQL("{} = staging.{}").format(sql.Identifier(name), sql.Identifier(name)) for name in names
+            sql.SQL("{} = staging.{}").format(sql.Identifier(name), sql.Identifier(name)) for name in self._written()
         )
         query = sql.SQL(
-            "UPDATE {} AS known SET {}, source = staging.source, import_id = {}, recorded_at = now()"
+            "UPDATE {} AS known SET {}, recorded_at = now()"
             " FROM staging JOIN verdict USING (row_no) WHERE verdict.verdict = 'update' AND verdict.fid = known.fid"
-        ).format(table(self.definition), changes, sql.Literal(import_id))
+        ).format(table(self.definition), changes)
         self.cursor.execute(query)
         return int(self.cursor.rowcount)
 
 
-def _array(values: list[Any]) -> pa.Array:
-    first = next((value for value in values if value is not None), None)
-    if isinstance(first, list | tuple):
-        return pa.array([None if value is None else _array_text(value) for value in values], pa.string())
-    if isinstance(first, bool):
-        return pa.array(values, pa.bool_())
+def arrow(values: Sequence[Any]) -> pa.Array:
+    """Python values of one field as the array that a batch holds."""
+    known = [_known(value) for value in values]
+    first = next((value for value in known if value is not None), None)
+    if isinstance(first, list):
+        return pa.array([None if value is None else array_text(value) for value in known], pa.string())
+    if isinstance(first, bool | str) or first is None:
+        return pa.array(known, pa.bool_() if isinstance(first, bool) else pa.string())
     if isinstance(first, int | float):
-        whole = all(value is None or isinstance(value, int) for value in values)
-        return pa.array(values, pa.int64() if whole else pa.float64())
-    if isinstance(first, str) or first is None:
-        return pa.array(values, pa.string())
-    return pa.array([None if value is None else value.isoformat() for value in values], pa.string())
-
-
-def _array_text(values: Sequence[str]) -> str:
-    """A PostgreSQL array of plain words."""
-    return "{" + ",".join('"' + v.replace("\\", "\\\\").replace('"', '\\"') + '"' for v in values) + "}"
-
-
-def typed(definition: Definition, frame: Mapping[str, Any]) -> Iterator[tuple[str, list[Any]]]:
-    """The columns of a frame whose values are already those of the fields, as lists with None for missing."""
-    for name in definition.fields:
-        if name not in frame:
-            continue
-        yield name, [_known(value) for value in frame[name]]
+        whole = all(value is None or isinstance(value, int) for value in known)
+        return pa.array(known, pa.int64() if whole else pa.float64())
+    return pa.array([None if value is None else value.isoformat() for value in known], pa.string())
 
 
 def _known(value: Any) -> Any:

@@ -16,10 +16,17 @@ SYSTEM_COLUMNS: dict[str, tuple[str, str]] = {
     # no foreign keys on source and import_id: checking them row by row costs a large import a third of its time, and
     # only layers.importing writes them, after the rows they name
     "source": ("text NOT NULL", "The source, leeward.sources.id"),
-    "sample": ("boolean GENERATED ALWAYS AS (source = 'sample') STORED NOT NULL", "Whether the row is sample data, not real"),
-    "flags": ("text[] NOT NULL DEFAULT '{}'", "What is doubtful about the row: location_doubt, capacity_zero, unread …"),
+    "sample": (
+        "boolean GENERATED ALWAYS AS (source = 'sample') STORED NOT NULL",
+        "Whether the row is sample data, not real",
+    ),
+    "flags": (
+        "text[] NOT NULL DEFAULT '{}'",
+        "What is doubtful about the row: location_doubt, capacity_zero, unread …",
+    ),
     "unread": ("jsonb", "Values that could not be read, by column of the file; the field is then unknown"),
     "import_id": ("bigint", "The import that wrote the row, leeward.imports.id"),
+    "row_no": ("bigint", "The row of the imported file"),
     "name_initials": ("text", "The name's pinyin initials and Latin letters, for search"),
     "recorded_at": ("timestamptz NOT NULL DEFAULT now()", "When the row was last written here"),
 }
@@ -46,9 +53,7 @@ def key_expression(definition: Definition) -> sql.Composable:
         parts += [sql.SQL("{} || chr(31)").format(_as_text(definition, name)) for name in fields]
         required = fields if fields == ("source_id",) else fields[:1]
         present = sql.SQL(" AND ").join(sql.SQL("{} IS NOT NULL").format(sql.Identifier(name)) for name in required)
-        alternatives.append(
-            sql.SQL("CASE WHEN {} THEN {} END").format(present, sql.SQL(" || ").join(parts))
-        )
+        alternatives.append(sql.SQL("CASE WHEN {} THEN {} END").format(present, sql.SQL(" || ").join(parts)))
     return sql.SQL("md5(coalesce({}))::uuid").format(sql.SQL(", ").join(alternatives))
 
 
@@ -132,14 +137,16 @@ def _system_columns(definition: Definition) -> list[sql.Composable]:
         columns.append(
             sql.SQL("geom_3857 geometry(Geometry, 3857) GENERATED ALWAYS AS (layers.web_mercator(geom)) STORED")
         )
-        columns.append(sql.SQL("CONSTRAINT geom_place CHECK (ST_XMin(geom) >= -180 AND ST_XMax(geom) <= 180"
-                               " AND ST_YMin(geom) >= -90 AND ST_YMax(geom) <= 90 AND NOT ST_IsEmpty(geom))"))
+        columns.append(
+            sql.SQL(
+                "CONSTRAINT geom_place CHECK (ST_XMin(geom) >= -180 AND ST_XMax(geom) <= 180"
+                " AND ST_YMin(geom) >= -90 AND ST_YMax(geom) <= 90 AND NOT ST_IsEmpty(geom))"
+            )
+        )
     return columns
 
 
-def _field_statements(
-    catalog: Catalog, definition: Definition, name: str, field: Field
-) -> Iterator[sql.Composable]:
+def _field_statements(catalog: Catalog, definition: Definition, name: str, field: Field) -> Iterator[sql.Composable]:
     column = sql.Identifier(name)
     constraint = sql.Identifier(f"{name}_valid")
     yield sql.SQL("ALTER TABLE {} DROP CONSTRAINT IF EXISTS {}").format(table(definition), constraint)
@@ -163,9 +170,7 @@ def _field_statements(
         )
 
 
-def _checks(
-    catalog: Catalog, definition: Definition, column: sql.Identifier, field: Field
-) -> Iterator[sql.Composable]:
+def _checks(catalog: Catalog, definition: Definition, column: sql.Identifier, field: Field) -> Iterator[sql.Composable]:
     if field.codes is not None:
         codes = sql.Literal(list(catalog.codes_of(definition, field)))
         form = "{} <@ {}" if field.type == "codes" else "{} = ANY ({})"
@@ -191,7 +196,10 @@ def index_statements(definition: Definition) -> list[sql.Composable]:
     """CREATE INDEX for each of the layer's secondary indexes that is not there."""
     return [
         sql.SQL("CREATE {} IF NOT EXISTS {} ON {} {}").format(
-            sql.SQL("UNIQUE INDEX" if name.endswith("_item_key") else "INDEX"), sql.Identifier(name), table(definition), what
+            sql.SQL("UNIQUE INDEX" if name.endswith("_item_key") else "INDEX"),
+            sql.Identifier(name),
+            table(definition),
+            what,
         )
         for name, what in index_expressions(definition).items()
     ]

@@ -84,5 +84,8 @@ def _remark(en: str, field: Field | None) -> str:
     if field is None:
         return en
     parts = [en, f"unit: {field.unit}" if field.unit else "", "required" if field.required else ""]
-    parts += ["several values, with commas between" if field.type == "codes" else "", field.note.en if field.note else ""]
+    parts += [
+        "several values, with commas between" if field.type == "codes" else "",
+        field.note.en if field.note else "",
+    ]
     return "\n".join(part for part in parts if part)

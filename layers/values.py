@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime
-import math
 import re
 import unicodedata
 from collections.abc import Callable, Mapping, Sequence
@@ -11,7 +10,9 @@ from dataclasses import dataclass, field as member
 from typing import Any
 
 import numpy as np
-import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 from layers.catalog import Catalog
 from layers.definition import Definition, Field
@@ -26,11 +27,35 @@ FALSE = {"否", "无", "無", "没有", "no", "n", "false", "f", "0", "×", "✗
 SEPARATORS = re.compile(r"[,，、;；/|\n]+")
 IN_BRACKETS = re.compile(r"[（(\[【]([^）)\]】]*)[）)\]】]")
 NUMBER = re.compile(r"^[-+]?(\d+(\.\d*)?|\.\d+)([eE][-+]?\d{1,3})?$")
+EASY_NUMBER = r"^[-+]?[0-9]{1,300}(\.[0-9]{1,300})?$"
 GROUPED = re.compile(r"^[-+]?\d{1,3}(,\d{3})+(\.\d+)?$")
 UNIT_FACTORS: dict[str, dict[str, float]] = {
     "CNY": {"元": 1, "cny": 1, "rmb": 1, "人民币": 1, "千元": 1e3, "万元": 1e4, "百万元": 1e6, "亿元": 1e8},
-    "m²": {"m²": 1, "m2": 1, "平方米": 1, "㎡": 1, "平米": 1, "亩": 2000 / 3, "公顷": 1e4, "ha": 1e4, "km²": 1e6, "km2": 1e6, "平方公里": 1e6},
-    "m³": {"m³": 1, "m3": 1, "立方米": 1, "方": 1, "万立方米": 1e4, "万m³": 1e4, "万m3": 1e4, "万方": 1e4, "10⁴m³": 1e4, "104m3": 1e4},
+    "m²": {
+        "m²": 1,
+        "m2": 1,
+        "平方米": 1,
+        "㎡": 1,
+        "平米": 1,
+        "亩": 2000 / 3,
+        "公顷": 1e4,
+        "ha": 1e4,
+        "km²": 1e6,
+        "km2": 1e6,
+        "平方公里": 1e6,
+    },
+    "m³": {
+        "m³": 1,
+        "m3": 1,
+        "立方米": 1,
+        "方": 1,
+        "万立方米": 1e4,
+        "万m³": 1e4,
+        "万m3": 1e4,
+        "万方": 1e4,
+        "10⁴m³": 1e4,
+        "104m3": 1e4,
+    },
     "m": {"m": 1, "米": 1, "km": 1000, "公里": 1000, "千米": 1000, "cm": 0.01, "厘米": 0.01},
     "persons": {"人": 1, "persons": 1, "人数": 1, "名": 1, "万人": 1e4},
     "households": {"户": 1, "households": 1},
@@ -199,22 +224,29 @@ class Values:
 
     Parameters
     ----------
-    values : list, length n
-        Python values; None is missing or unreadable.
+    values : Arrow array, length n
+        As PostgreSQL takes them in: texts, numbers, booleans, ISO dates, arrays such as ``{landslide,flood}``; null is
+        missing or unreadable.
     unread : dict of position to the text that could not be read
     wrong : dict of position to a reason to reject the row
     """
 
-    values: list[Any]
+    values: pa.Array
     unread: dict[int, str] = member(default_factory=dict)
     wrong: dict[int, str] = member(default_factory=dict)
 
 
-Reader = Callable[[Sequence[Any]], Values]
+Reader = Callable[[pa.StringArray], Values]
 
 
-def reader(catalog: Catalog, definition: Definition, name: str, factor: float = 1, items: Mapping[str, int | None] | None = None) -> Reader:
-    """A function that reads a column for a field.
+def reader(
+    catalog: Catalog,
+    definition: Definition,
+    name: str,
+    factor: float = 1,
+    items: Mapping[str, int | None] | None = None,
+) -> Reader:
+    """A function that reads a column of texts for a field.
 
     Parameters
     ----------
@@ -230,17 +262,17 @@ def reader(catalog: Catalog, definition: Definition, name: str, factor: float = 
         case "integer" | "number":
             return lambda column: _numbers(field, column, factor)
         case "boolean":
-            return lambda column: _mapped(column, _truth)
+            return lambda column: mapped(column, _truth, pa.bool_())
         case "date":
             return DateReader(with_time=False)
         case "datetime":
             return DateReader(with_time=True)
         case "code":
             lookup = code_lookup(catalog, definition, field)
-            return lambda column: _mapped(column, lambda text: lookup.get(plain(text)))
+            return lambda column: mapped(column, lambda text: lookup.get(plain(text)), pa.string())
         case "codes":
             lookup = code_lookup(catalog, definition, field)
-            return lambda column: _code_lists(column, lookup)
+            return lambda column: mapped(column, lambda text: _code_list(text, lookup), pa.string())
         case "item":
             assert items is not None
             return lambda column: _items(field, column, items)
@@ -255,66 +287,87 @@ def code_lookup(catalog: Catalog, definition: Definition, field: Field) -> dict[
     return lookup
 
 
-def _text(value: Any) -> str:
-    if isinstance(value, float) and value.is_integer() and abs(value) < 1e15:
-        return str(int(value))
-    return value.strip() if isinstance(value, str) else str(value).strip()
+def is_missing(text: str | None) -> bool:
+    """Whether a text says that nothing is known."""
+    return text is None or not text or text.strip().casefold() in MISSING
 
 
-def _is_missing(value: Any) -> bool:
-    return value is None or (isinstance(value, float) and math.isnan(value)) or (
-        isinstance(value, str) and (not value or value.strip().casefold() in MISSING)
-    )
+def positions(mask: pa.BooleanArray) -> list[int]:
+    """Where a mask is true."""
+    found: list[int] = np.flatnonzero(mask.fill_null(False).to_numpy(zero_copy_only=False)).tolist()
+    return found
 
 
-def _texts(field: Field, column: Sequence[Any]) -> Values:
-    read = Values([])
-    pattern = re.compile(field.pattern) if field.pattern else None
-    for position, value in enumerate(column):
-        text = None if value is None else value.strip() if type(value) is str else None if _is_missing(value) else _text(value)
-        if text and "\x00" in text:
-            read.wrong[position] = "holds a NUL character"
-            text = None
-        if text and pattern and not pattern.match(text):
-            read.unread[position] = text
-            text = None
-        read.values.append(text or None)
+def array_text(values: Sequence[str]) -> str:
+    """A PostgreSQL array of plain words."""
+    return "{" + ",".join('"' + v.replace("\\", "\\\\").replace('"', '\\"') + '"' for v in values) + "}"
+
+
+def _texts(field: Field, column: pa.StringArray) -> Values:
+    text = pc.utf8_trim_whitespace(column)
+    text = pc.if_else(pc.equal(text, ""), pa.scalar(None, pa.string()), text)
+    read = Values(text)
+    for position in positions(pc.match_substring(text, "\x00")):
+        read.wrong[position] = "holds a NUL character"
+    if field.pattern:
+        off = positions(pc.invert(pc.match_substring_regex(text, field.pattern)))
+        read.unread = {position: text[position].as_py() for position in off if not is_missing(text[position].as_py())}
+        read.values = _with_nulls(text, off)
     return read
 
 
-def _numbers(field: Field, column: Sequence[Any], factor: float) -> Values:
-    array = pd.to_numeric(pd.Series(column, dtype=object).replace("", None), errors="coerce").to_numpy(dtype=float, copy=True)
-    array[np.isinf(array)] = np.nan
-    read = Values([])
-    for position in np.flatnonzero(np.isnan(array)):
-        value = column[position]
-        if _is_missing(value):
-            continue
-        number = number_of(str(value))
-        if number is None:
-            read.unread[int(position)] = str(value).strip()
-        else:
-            array[position] = number
-    if factor != 1:
-        array *= factor
+def _with_nulls(array: pa.Array, where: Sequence[int]) -> pa.Array:
+    """An array with nulls at some positions."""
+    if not len(where):
+        return array
+    mask = np.zeros(len(array), bool)
+    mask[list(where)] = True
+    return pc.if_else(pa.array(mask), pa.scalar(None, array.type), array)
+
+
+def numbers(
+    column: pa.StringArray, read_one: Callable[[str], float | None]
+) -> tuple[NDArray[np.float64], dict[int, str]]:
+    """Numbers of a column of texts, NaN where there is none, and the texts that could not be read.
+
+    Parameters
+    ----------
+    read_one : callable
+        Reads what is no plain number.
+    """
+    text = pc.utf8_trim_whitespace(column)
+    easy = pc.match_substring_regex(text, EASY_NUMBER).fill_null(False)
+    array = pc.cast(pc.if_else(easy, text, pa.scalar(None, pa.string())), pa.float64())
+    result = array.to_numpy(zero_copy_only=False).astype(np.float64, copy=True)
+    unread = {}
+    for position in positions(pc.and_(pc.invert(easy), text.is_valid())):
+        one = text[position].as_py()
+        number = read_one(one)
+        if number is not None:
+            result[position] = number
+        elif not is_missing(one):
+            unread[position] = one
+    return result, unread
+
+
+def _numbers(field: Field, column: pa.StringArray, factor: float) -> Values:
+    array, unread = numbers(column, number_of)
+    array *= factor
     whole = field.type == "integer"
     if whole:
         rounded = np.round(array)
         for position in np.flatnonzero((np.abs(array - rounded) > 1e-6) | (np.abs(array) > 2**53)):
-            read.unread[int(position)] = str(column[position])
+            unread[int(position)] = column[int(position)].as_py()
             rounded[position] = np.nan
         array = rounded
-    below = array < field.minimum if field.minimum is not None else np.zeros(len(array), bool)
-    above = array > field.maximum if field.maximum is not None else np.zeros(len(array), bool)
-    for position in np.flatnonzero(below | above):
-        limits = f"{field.minimum if field.minimum is not None else '…'} to {field.maximum if field.maximum is not None else '…'}"
-        read.wrong[int(position)] = f"{column[position]} is outside {limits}"
+    read = Values(pa.nulls(0), unread)
+    low = -np.inf if field.minimum is None else field.minimum
+    high = np.inf if field.maximum is None else field.maximum
+    for position in np.flatnonzero((array < low) | (array > high)):
+        read.wrong[int(position)] = f"{column[int(position)].as_py()} is outside {low:g} to {high:g}"
     missing = np.isnan(array)
-    values = array.astype(object)
-    if whole:
-        values = np.where(missing, 0, array).astype(np.int64).astype(object)
-    values[missing] = None
-    read.values = values.tolist()
+    array[missing] = 0
+    read.values = pa.array(array.astype(np.int64) if whole else array, mask=missing)
     return read
 
 
@@ -336,18 +389,36 @@ def number_of(text: str) -> float | None:
     return float(plain_text) * factor if NUMBER.match(plain_text) else None
 
 
-def _mapped(column: Sequence[Any], read_one: Callable[[str], Any]) -> Values:
-    """Values read one by one, each different text once."""
-    known: dict[Any, Any] = {}
-    read = Values([])
-    for position, value in enumerate(column):
-        if value not in known:
-            known[value] = None if _is_missing(value) else read_one(_text(value))
-        result = known[value]
-        if result is None and not _is_missing(value):
-            read.unread[position] = str(value).strip()
-        read.values.append(result)
+def mapped(column: pa.StringArray, read_one: Callable[[str], Any], kind: pa.DataType) -> Values:
+    """A column whose different texts are each read once.
+
+    Parameters
+    ----------
+    read_one : callable
+        Gives the value of a text; None when it cannot be read; an ``Unread`` when only part of it can.
+    kind : Arrow type of the values
+    """
+    encoded = column.dictionary_encode()
+    words = encoded.dictionary.to_pylist()
+    results = [None if is_missing(word) else read_one(word.strip()) for word in words]
+    odd = {
+        number
+        for number, word in enumerate(words)
+        if not is_missing(word) and (results[number] is None or isinstance(results[number], Unread))
+    }
+    results = [result.value if isinstance(result, Unread) else result for result in results]
+    read = Values(pa.array(results, kind).take(encoded.indices) if words else pa.nulls(len(column), kind))
+    if odd:
+        where = positions(pc.is_in(encoded.indices, pa.array(sorted(odd), encoded.indices.type)))
+        read.unread = {position: column[position].as_py().strip() for position in where}
     return read
+
+
+@dataclass(frozen=True)
+class Unread:
+    """A value of which some part could not be read."""
+
+    value: Any
 
 
 def _truth(text: str) -> bool | None:
@@ -355,35 +426,22 @@ def _truth(text: str) -> bool | None:
     return True if word in TRUE else False if word in FALSE else None
 
 
-def _code_lists(column: Sequence[Any], lookup: Mapping[str, str]) -> Values:
-    read = Values([])
-    known: dict[str, tuple[list[str] | None, bool]] = {}
-    for position, value in enumerate(column):
-        if value is None or (isinstance(value, float) and math.isnan(value)):
-            read.values.append(None)
-            continue
-        text = ",".join(map(str, value)) if isinstance(value, list | tuple | np.ndarray) else str(value)
-        if text not in known:
-            parts = [part.strip() for part in SEPARATORS.split(text) if not _is_missing(part.strip())]
-            codes = [lookup.get(plain(part)) for part in parts]
-            found = list(dict.fromkeys(code for code in codes if code is not None))
-            known[text] = (found or None, None in codes)
-        codes_found, some_unread = known[text]
-        if some_unread:
-            read.unread[position] = text
-        read.values.append(codes_found)
-    return read
+def _code_list(text: str, lookup: Mapping[str, str]) -> str | Unread | None:
+    parts = [part.strip() for part in SEPARATORS.split(text) if not is_missing(part.strip())]
+    codes = [lookup.get(plain(part)) for part in parts]
+    found = list(dict.fromkeys(code for code in codes if code is not None))
+    value = array_text(found) if found else None
+    return Unread(value) if None in codes else value
 
 
-def _items(field: Field, column: Sequence[Any], items: Mapping[str, int | None]) -> Values:
-    read = Values([])
-    for position, value in enumerate(column):
-        text = "" if _is_missing(value) else _text(value)
-        fid = items.get(text) if text else None
-        if text and fid is None:
-            why = f"several items of {field.layer} are called {text!r}" if text in items else f"no item of {field.layer} is called {text!r}"
-            read.wrong[position] = why
-        read.values.append(fid)
+def _items(field: Field, column: pa.StringArray, items: Mapping[str, int | None]) -> Values:
+    read = mapped(column, items.get, pa.int64())
+    for position, text in read.unread.items():
+        several = text in items
+        read.wrong[position] = (
+            f"{'several items' if several else 'no item'} of {field.layer} {'are' if several else 'is'} called {text!r}"
+        )
+    read.unread = {}
     return read
 
 
@@ -395,32 +453,32 @@ class DateReader:
         self.day_first: bool | None = None
         self.ambiguous = False
 
-    def __call__(self, column: Sequence[Any]) -> Values:
-        self._settle(column)
-        return _mapped([_native(value) for value in column], self._one)
+    def __call__(self, column: pa.StringArray) -> Values:
+        if self.day_first is None:
+            self._settle(column)
+        return mapped(column, self._one, pa.string())
 
-    def _settle(self, column: Sequence[Any]) -> None:
-        if self.day_first is not None:
-            return
-        for value in column:
-            found = YEAR_LAST.match(value.strip()) if isinstance(value, str) else None
+    def _settle(self, column: pa.StringArray) -> None:
+        for text in column.unique().to_pylist():
+            found = YEAR_LAST.match(text.strip()) if text else None
             if found:
                 first, second = int(found["a"]), int(found["b"])
-                self.ambiguous = True
+                self.ambiguous = first != second or self.ambiguous
                 if first > 12 or second > 12:
                     self.day_first = first > 12
                     self.ambiguous = False
                     return
 
-    def _one(self, text: str) -> datetime.date | datetime.datetime | None:
+    def _one(self, text: str) -> str | None:
         text = unicodedata.normalize("NFKC", text).strip()
         try:
             day, time = self._split(text)
             if day is None:
                 return None
             if not self.with_time:
-                return day
-            return _moment(day, time)
+                return day.isoformat()
+            moment = _moment(day, time)
+            return None if moment is None else moment.isoformat()
         except (ValueError, OverflowError):
             return None
 
@@ -443,10 +501,6 @@ class DateReader:
         return None, None
 
 
-def _native(value: Any) -> Any:
-    return value.isoformat() if isinstance(value, datetime.date | datetime.datetime | pd.Timestamp) else value
-
-
 def _moment(day: datetime.date, time: str | None) -> datetime.datetime | None:
     """A moment; without a zone of its own it is in China's time."""
     if not time:
@@ -459,5 +513,7 @@ def _moment(day: datetime.date, time: str | None) -> datetime.datetime | None:
         hour = hour % 12 + (12 if found["half"].lower() == "pm" else 0)
     zone: datetime.tzinfo = LOCAL_ZONE
     if found["zone"]:
-        zone = datetime.datetime.strptime(found["zone"].replace(":", "").replace("Z", "+0000"), "%z").tzinfo or LOCAL_ZONE
+        zone = (
+            datetime.datetime.strptime(found["zone"].replace(":", "").replace("Z", "+0000"), "%z").tzinfo or LOCAL_ZONE
+        )
     return datetime.datetime(day.year, day.month, day.day, hour, int(found["m"]), int(found["s"] or 0), tzinfo=zone)

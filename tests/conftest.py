@@ -47,7 +47,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     if not REAL_DATA.is_dir():
-        terminalreporter.write_sep("!", "the folder of real data is absent: the tests on real files did not run", red=True)
+        terminalreporter.write_sep(
+            "!", "the folder of real data is absent: the tests on real files did not run", red=True
+        )
 
 
 @pytest.fixture(scope="session")

@@ -13,14 +13,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from api.context import Context, InContext, OfCollection
-from api.errors import unknown_parameter
-from api.parameters import after_of, box_of, cursor_of, names_of
+from api.parameters import after_of, box_of, cursor_of, names_of, unknown_parameter
 from layers import features
 from layers.catalog import Catalog
 from layers.definition import Definition
 from layers.definition import Field as LayerField
 from layers.errors import NotFound
-from layers.features import PAGE_AT_MOST, SYSTEM_PROPERTIES, TEXT_AT_MOST, Holding, Page
+from layers.features import PAGE_AT_MOST, SYSTEM_PROPERTIES, TEXT_AT_MOST, Holding, Page, union
 
 router = APIRouter(tags=["Collections"])
 CRS84 = "http://www.opengis.net/def/crs/OGC/1.3/CRS84"
@@ -41,13 +40,19 @@ class ItemsQuery(BaseModel):
 
     bbox: Annotated[
         str | None,
-        Field(description="west,south,east,north in degrees; west > east crosses the antimeridian", examples=["105,27,106,28"]),
+        Field(
+            description="west,south,east,north in degrees; west > east crosses the antimeridian",
+            examples=["105,27,106,28"],
+        ),
     ] = None
     limit: Annotated[int, Field(ge=1, le=PAGE_AT_MOST, description="Items at most")] = 100
     cursor: Annotated[str | None, Field(max_length=100, description="From a `next` link")] = None
-    q: Annotated[str | None, Field(max_length=TEXT_AT_MOST, description="Part of the name, or its pinyin initials")] = None
+    q: Annotated[str | None, Field(max_length=TEXT_AT_MOST, description="Part of the name, or its pinyin initials")] = (
+        None
+    )
     properties: Annotated[
-        str | None, Field(max_length=5000, description="The properties to give, parted by commas", examples=["name,status"])
+        str | None,
+        Field(max_length=5000, description="The properties to give, parted by commas", examples=["name,status"]),
     ] = None
 
     def page(self) -> Page:
@@ -120,7 +125,8 @@ def item(
     number = int(fid) if fid.isascii() and fid.isdecimal() and len(fid) < 20 else -1
     text = features.item(context.readers, definition, number)
     if text is None:
-        raise NotFound(f"the layer {definition.id} has no item {fid[:40]!r}", parameter="fid", expected="an item's number")
+        detail = f"the layer {definition.id} has no item {fid[:40]!r}"
+        raise NotFound(detail, parameter="fid", expected="an item's number")
     links = [
         _link(f"/collections/{definition.id}/items/{fid}", "self", "This item", GEOJSON),
         _link(f"/collections/{definition.id}", "collection", definition.title.en),
@@ -131,7 +137,7 @@ def item(
 def refuse_query(request: Request) -> None:
     """Refuse any query parameter, on a route that has none."""
     for name in request.query_params:
-        raise unknown_parameter(name)
+        raise unknown_parameter(name, "no parameters")
 
 
 def _json(content: Any, media_type: str = "application/json") -> Response:
@@ -181,8 +187,7 @@ def _collection(context: Context, definition: Definition) -> dict[str, Any]:
     }
     boxes = [holding.bbox for holding in held if holding.bbox is not None]
     if boxes:
-        box = (min(b[0] for b in boxes), min(b[1] for b in boxes), max(b[2] for b in boxes), max(b[3] for b in boxes))
-        known["extent"] = {"spatial": {"bbox": [box], "crs": CRS84}}
+        known["extent"] = {"spatial": {"bbox": [union(boxes)], "crs": CRS84}}
     return known
 
 
@@ -191,9 +196,7 @@ def _sources(context: Context, held: list[Holding]) -> list[dict[str, Any]]:
         return []
     terms = context.sources()
     unknown = {"name": "", "licence": "", "attribution": "", "url": None}
-    return [
-        {**unknown, **terms.get(h.source, {}), "id": h.source, "sample": h.sample, "count": h.count} for h in held
-    ]
+    return [{**unknown, **terms.get(h.source, {}), "id": h.source, "sample": h.sample, "count": h.count} for h in held]
 
 
 def _layer(known: Catalog, definition: Definition) -> dict[str, Any]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from typing import Annotated, Any, Literal
-from urllib.parse import parse_qsl
 
 from fastapi import APIRouter
 from fastapi import Query as QueryParameters
@@ -11,8 +10,7 @@ from pydantic import Field
 from starlette.responses import Response
 
 from api.context import InContext
-from api.errors import unknown_parameter
-from api.parameters import Query, names_of
+from api.parameters import Number, Query, names_of, unknown_parameter
 from gis.nearest import K_AT_MOST, Question, nearest_json
 from layers.database import Readers
 from layers.errors import InvalidValue
@@ -39,7 +37,9 @@ EXAMPLE: dict[str, Any] = {
             "id": "shelters.7", "layer": "shelters", "fid": 7, "name": "李家湾活动室", "distance_m": 390.118,
             "bearing_deg": 12.9, "geometry": {"type": "Point", "coordinates": [105.549, 27.3134]},
             "reason": "inside_hazard", "also": [], "sample": True,
-            "evidence": {"zone_id": "risk_zones.3", "zone_name": "李家湾危险区", "hazard": "landslide", "risk_class": "high"},
+            "evidence": {
+                "zone_id": "risk_zones.3", "zone_name": "李家湾危险区", "hazard": "landslide", "risk_class": "high",
+            },
         }
     ],
     "place": [{"id": "admin_areas.1", "level": "county", "name": "云岭县", "sample": True}],
@@ -53,24 +53,31 @@ EXAMPLE: dict[str, Any] = {
 class NearestQuery(Query):
     """What is asked for: where, of which layers, and what an item must offer."""
 
-    lon: Annotated[float, Field(description="The incident: degrees east, WGS 84", examples=[105.55])]
-    lat: Annotated[float, Field(description="The incident: degrees north, WGS 84", examples=[27.31])]
+    lon: Annotated[Number, Field(description="The incident: degrees east, WGS 84", examples=[105.55])]
+    lat: Annotated[Number, Field(description="The incident: degrees north, WGS 84", examples=[27.31])]
     layers: Annotated[
         str | None,
         Field(max_length=2000, description="Layers, parted by commas; without it: shelters, teams and depots"),
     ] = None
-    k: Annotated[int | None, Field(ge=1, le=K_AT_MOST, description="Items a layer; without it: as the layer says")] = None
+    k: Annotated[int | None, Field(ge=1, le=K_AT_MOST, description="Items a layer; without it: as the layer says")] = (
+        None
+    )
     by: Annotated[Literal["line"], Field(description="How distance is measured: `line` is what there is")] = "line"
     hazard: Annotated[str | None, Field(max_length=100, description="The hazard's code", examples=["landslide"])] = None
     places: Annotated[int | None, Field(ge=0, le=10**9, description="Places needed, persons")] = None
     open: Annotated[bool, Field(description="Rank only what is stated to be open")] = False
     level: Annotated[str | None, Field(max_length=1000, description="Codes of level, parted by commas")] = None
-    class_: Annotated[str | None, Field(alias="class", max_length=1000, description="Codes of class, parted by commas")] = None
-    speciality: Annotated[str | None, Field(max_length=1000, description="Codes of speciality, parted by commas")] = None
-    item: Annotated[
-        str | None, Field(max_length=200, description="Depots that hold this: start of an item's code or part of its name")
+    class_: Annotated[
+        str | None, Field(alias="class", max_length=1000, description="Codes of class, parted by commas")
     ] = None
-    max_m: Annotated[float | None, Field(description="The greatest distance, metres")] = None
+    speciality: Annotated[str | None, Field(max_length=1000, description="Codes of speciality, parted by commas")] = (
+        None
+    )
+    item: Annotated[
+        str | None,
+        Field(max_length=200, description="Depots that hold this: start of an item's code or part of its name"),
+    ] = None
+    max_m: Annotated[Number | None, Field(description="The greatest distance, metres")] = None
     include: Annotated[Literal["all"] | None, Field(description="`all` ranks everything and skips nothing")] = None
 
     def question(self) -> Question:
@@ -83,9 +90,8 @@ class NearestQuery(Query):
         )  # fmt: skip
 
 
-def answer(readers: Readers, query_string: str) -> Response:
-    """The response to a query string: what the fast path and the route both give."""
-    given = dict(parse_qsl(query_string, keep_blank_values=True, max_num_fields=100))
+def answer(readers: Readers, given: dict[str, str]) -> Response:
+    """The response to the parameters of a request."""
     if given.get("by", "line") != "line":
         raise InvalidValue(
             f"by={given['by'][:40]} is not answered: distance by line is what there is", parameter="by", expected="line"
@@ -93,8 +99,12 @@ def answer(readers: Readers, query_string: str) -> Response:
     for name in BY_ROAD:
         if name in given:
             raise unknown_parameter(name, "by road only; by=line is what there is")
-    question = NearestQuery.model_validate(given).question()
-    return Response(nearest_json(readers, question), media_type=GEOJSON, headers={"Cache-Control": "no-store"})
+    return _response(readers, NearestQuery.model_validate(given))
+
+
+def _response(readers: Readers, query: NearestQuery) -> Response:
+    body = nearest_json(readers, query.question())
+    return Response(body, media_type=GEOJSON, headers={"Cache-Control": "no-store"})
 
 
 @router.get(
@@ -109,4 +119,4 @@ def nearest(context: InContext, query: Annotated[NearestQuery, QueryParameters()
     designated as a shelter is not ranked; it stands in `skipped` with the reason and the evidence. What is not known
     is ranked, and stays unknown (null).
     """
-    return Response(nearest_json(context.readers, query.question()), media_type=GEOJSON)
+    return _response(context.readers, query)

@@ -25,11 +25,16 @@ class SearchQuery(Query):
     """What is looked for, and where."""
 
     q: Annotated[
-        str, Field(min_length=1, max_length=TEXT_AT_MOST, description="Part of a name, or pinyin initials", examples=["ylx"])
+        str,
+        Field(
+            min_length=1, max_length=TEXT_AT_MOST, description="Part of a name, or pinyin initials", examples=["ylx"]
+        ),
     ]
     limit: Annotated[int, Field(ge=1, le=100, description="Results at most")] = 8
     near: Annotated[str | None, Field(description="lon,lat: nearer ones first", examples=["105.55,27.31"])] = None
-    layers: Annotated[str | None, Field(max_length=2000, description="Layers, parted by commas; without it: all")] = None
+    layers: Annotated[str | None, Field(max_length=2000, description="Layers, parted by commas; without it: all")] = (
+        None
+    )
 
 
 @router.get("/search", summary="Items by name")

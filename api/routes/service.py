@@ -19,7 +19,7 @@ from api.rasters import hillshade_source
 from api.routes.collections import refuse_query
 from layers import features
 from layers.errors import InvalidValue
-from layers.features import Box, Holding
+from layers.features import Box, Holding, union
 from layers.settings import settings
 
 router = APIRouter(tags=["Service"])
@@ -141,9 +141,7 @@ def _box_of(context: Context, held: Iterable[Holding]) -> Box | None:
     boxes = [holding for holding in held if holding.bbox is not None]
     first = [holding for holding in boxes if _is_foremost(context, holding.layer)]
     extents = [holding.bbox for holding in first or boxes if holding.bbox is not None]
-    if not extents:
-        return None
-    return min(b[0] for b in extents), min(b[1] for b in extents), max(b[2] for b in extents), max(b[3] for b in extents)
+    return union(extents) if extents else None
 
 
 def _is_foremost(context: Context, layer: str) -> bool:

@@ -10,7 +10,6 @@ from math import sqrt
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-import geopandas
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
@@ -22,7 +21,7 @@ from pyproj import CRS
 from layers.sample import hazards, names, places, response, roads, tables, terrain, water
 
 LABEL = {"zh": "示例数据：云岭县为虚构，非真实", "en": "Sample data: Yunling county is fictional"}
-Table = geopandas.GeoDataFrame | pd.DataFrame
+Table = pd.DataFrame  # or a GeoDataFrame, which is one
 Progress = Callable[[str, float], None]
 COUNTS = {
     "hazard_points": 1000, "risk_zones": 100, "shelters": 200, "supply_depots": 20, "rescue_teams": 40,
@@ -40,7 +39,8 @@ class SampleCounty:
     ----------
     layers : dict
         A frame for each layer id, in EPSG:4326; the columns are the definition's fields, ``source_id``,
-        ``stated_at`` and ``note``. Dates are ``datetime.date``, unknown values are null.
+        ``stated_at`` and ``note``. Dates are ``datetime.date``; unknown texts, codes and dates are None,
+        unknown numbers, booleans and moments are pandas' nulls.
     elevation : numpy.ndarray
         float32, metres above sea level, row 0 in the north.
     transform : affine.Affine
@@ -107,7 +107,7 @@ def make(
     land = places.areas(ground, mask, stretch, _rng(seed, "areas"))
     within = places.inside(land.county, ground.grid)
     say("settlements", 0.2)
-    homes = places.settlements(ground, land, within, count["settlements"], _rng(seed, "settlements"))
+    homes = places.settlements(ground, land, mask, within, count["settlements"], _rng(seed, "settlements"))
     say("roads", 0.25)
     net = roads.roads(ground, land, mask, homes, count["roads"], _rng(seed, "roads"))
     say("danger points", 0.45)
@@ -173,4 +173,4 @@ def _finished(layer: str, frame: Table, now: datetime, rng: np.random.Generator)
     fields = [name for name in tables.field_names(layer) if name in frame]
     own = [name for name in ("source_id", "stated_at", "note") if name not in fields]
     shape = ["geometry"] if "geometry" in frame else []
-    return frame[[*own, *fields, *shape]]
+    return tables.with_none(frame[[*own, *fields, *shape]].copy())

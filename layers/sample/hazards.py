@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import pairwise
 from pathlib import Path
 
 import geopandas
@@ -134,7 +135,8 @@ def _add_size(frame: pd.DataFrame, rng: np.random.Generator) -> None:
     count = len(frame)
     volume = np.round(np.exp(rng.normal(np.log(22_000), 1.5, count)), -2) + 100
     limits = [100_000, 1_000_000, 10_000_000]
-    frame["size_class"] = np.array(["small", "medium", "large", "very_large"], dtype=object)[np.digitize(volume, limits)]
+    classes = np.array(["small", "medium", "large", "very_large"], dtype=object)
+    frame["size_class"] = classes[np.digitize(volume, limits)]
     unknown = rng.random(count) < 0.08
     frame["volume_m3"] = pd.Series(volume).mask(unknown)
     frame.loc[unknown, "size_class"] = None
@@ -161,21 +163,26 @@ def _add_threat(frame: pd.DataFrame, event: Mask, home: pd.DataFrame, rng: np.ra
     frame["injuries_persons"] = tables.whole(deaths * 2 + rng.poisson(0.7, count), ~event)
     loss = np.round(np.exp(rng.normal(np.log(300_000), 1.3, count)), -3)
     frame["direct_loss_cny"] = pd.Series(loss).mask(~event | (rng.random(count) < 0.1))
-    frame["trigger"] = tables.chosen({"降雨": 72, "切坡建房": 14, "修路切坡": 9, "采矿": 2, "地震": 1, None: 2}, count, rng)
+    triggers = {"降雨": 72, "切坡建房": 14, "修路切坡": 9, "采矿": 2, "地震": 1, None: 2}
+    frame["trigger"] = tables.chosen(triggers, count, rng)
 
 
 def _add_watch(frame: pd.DataFrame, event: Mask, rng: np.random.Generator) -> None:
     count = len(frame)
     danger = ~event
-    frame["monitoring_method"] = tables.chosen({"人工巡查": 60, "群测群防、裂缝计": 24, "普适型监测设备": 16}, count, rng)
-    frame["warning_means"] = tables.chosen({"锣、喊话": 38, "高音喇叭": 34, "短信、电话": 20, "报警器": 8}, count, rng)
+    methods = {"人工巡查": 60, "群测群防、裂缝计": 24, "普适型监测设备": 16}
+    frame["monitoring_method"] = tables.chosen(methods, count, rng)
+    means = {"锣、喊话": 38, "高音喇叭": 34, "短信、电话": 20, "报警器": 8}
+    frame["warning_means"] = tables.chosen(means, count, rng)
     frame["has_plan"] = pd.Series(rng.random(count) < 0.9).astype("boolean").mask(event)
     households = frame["threatened_households"].astype("Float64")
     cards = (households * pd.Series(rng.choice([1.0, 1.0, 1.0, 0.8, 0.5], count))).round().astype("Int64")
     frame["notice_cards_issued"] = cards
-    frame["measures"] = tables.chosen({"监测预警": 55, "工程治理": 18, "搬迁避让": 17, "排危除险": 10}, count, rng)
+    measures = {"监测预警": 55, "工程治理": 18, "搬迁避让": 17, "排危除险": 10}
+    frame["measures"] = tables.chosen(measures, count, rng)
     frame["responsible_name"] = tables.people("责任人", count, several=3)
-    frame["responsible_post"] = tables.chosen({"村支书": 45, "村主任": 30, "副乡镇长": 15, "驻村干部": 10}, count, rng)
+    posts = {"村支书": 45, "村主任": 30, "副乡镇长": 15, "驻村干部": 10}
+    frame["responsible_post"] = tables.chosen(posts, count, rng)
     frame["responsible_phone"] = tables.phones(count, several=3)
     frame["monitor_name"] = tables.people("监测员", count)
     frame["monitor_phone"] = tables.phones(count, start=10_000_001)
@@ -200,10 +207,12 @@ def _add_history(frame: pd.DataFrame, event: Mask, now: datetime, rng: np.random
     struck = stage == "struck_off"
     frame["struck_off_on"] = tables.dates(now, np.floor(age * rng.uniform(0.02, 0.7, count)), ~struck)
     reason = tables.chosen({"工程治理完成": 45, "搬迁完成，无威胁对象": 40, "稳定性复核达标": 15}, count, rng)
-    frame["struck_off_reason"] = np.where(struck, reason, None)
-    frame["drill_on"] = tables.dates(now, np.minimum(rng.integers(10, 420, count), age), event | (rng.random(count) < 0.3))
-    frame["county_review"] = np.where(event | (stage == "found"), None, "同意（示例）")
-    frame["city_review"] = np.where(event | (rng.random(count) < 0.4), None, "同意（示例）")
+    frame["struck_off_reason"] = pd.Series(reason).where(struck)
+    drill = np.minimum(rng.integers(10, 420, count), age)
+    frame["drill_on"] = tables.dates(now, drill, event | (rng.random(count) < 0.3))
+    agreed = pd.Series(np.full(count, "同意（示例）", dtype=object))
+    frame["county_review"] = agreed.mask(event | (stage == "found"))
+    frame["city_review"] = agreed.mask(event | (rng.random(count) < 0.4))
 
 
 def risk_zones(
@@ -267,7 +276,7 @@ def _slope_zones(
     rings = np.stack([
         lon[:, None] + x_m / METRES_PER_DEGREE / COSINE, lat[:, None] + y_m / METRES_PER_DEGREE
     ], axis=2)
-    return shapely.polygons(np.concatenate([rings, rings[:, :1]], axis=1)), kind
+    return np.asarray(shapely.polygons(np.concatenate([rings, rings[:, :1]], axis=1))), kind
 
 
 def _downhill(terrain: Terrain, lon: Floats, lat: Floats) -> tuple[Floats, Floats]:
@@ -288,8 +297,9 @@ def _flood_strips(
     grid, receiver = terrain.coarse, terrain.drainage.receiver
     cells = np.flatnonzero(terrain.area_m2.ravel() >= RIVER_M2 / 4)
     lon, lat = grid.lonlat(*np.divmod(cells, grid.columns))
-    shapely.prepare(land.county)
-    cells = cells[shapely.contains_xy(land.county, lon, lat)]
+    inner = shapely.buffer(land.county, -600 / METRES_PER_DEGREE)
+    shapely.prepare(inner)
+    cells = cells[shapely.contains_xy(inner, lon, lat)]
     cell = rng.choice(cells, count, replace=count > len(cells))
     steps = round(1500 / grid.cell_y_m)
     reach = [cell]
@@ -318,9 +328,10 @@ def _clipped(polygons: npt.NDArray[np.object_], land: Areas) -> npt.NDArray[np.o
 
 
 def _people_inside(polygons: npt.NDArray[np.object_], homes: pd.DataFrame) -> Floats:
-    tree = shapely.STRtree(shapely.points(homes["lon"].to_numpy(), homes["lat"].to_numpy()))
+    tree = shapely.STRtree(np.asarray(shapely.points(homes["lon"].to_numpy(), homes["lat"].to_numpy())))
     zone, home = tree.query(polygons, predicate="contains")
-    return np.bincount(zone, weights=homes["persons"].to_numpy(dtype=float)[home], minlength=len(polygons))
+    people = homes["persons"].to_numpy(dtype=float)
+    return np.bincount(zone, weights=people[home], minlength=len(polygons)).astype(np.float64)
 
 
 def hazard_sources(
@@ -331,12 +342,14 @@ def hazard_sources(
     lines = max(4, round(0.16 * count))
     sites = around.homes.iloc[: max(count - lines, 0)]
     kinds = ["explosives" if i % 6 == 5 else "chemicals" for i in range(len(sites))]
-    ends = ["民爆器材库" if kind == "explosives" else ("加油站", "液化气站", "化肥仓库")[i % 3] for i, kind in enumerate(kinds)]
+    stores = ("加油站", "液化气站", "化肥仓库")
+    ends = ["民爆器材库" if kind == "explosives" else stores[i % 3] for i, kind in enumerate(kinds)]
     lon, lat = beside(sites, 900, terrain, within, rng)
     cables = _cables(land, lines, rng)
+    cable_names = [*(f"云岭{i + 1}号输电线路" for i in range(lines - 1)), "云岭天然气管道"]
     stems = [name.removesuffix("镇").removesuffix("乡") for name in sites["name"]]
     frame = pd.DataFrame({
-        "name": [*tables.numbered(stems, ends), *(f"云岭{i + 1}号输电线路" for i in range(lines - 1)), "云岭天然气管道"],
+        "name": [*tables.numbered(stems, ends), *cable_names],
         "kind": [*kinds, *["high_voltage"] * (lines - 1), "pipeline"],
         "level": [*tables.chosen({"四级": 12, "三级": 4, None: 84}, len(sites), rng), *[None] * lines],
         "admin_area": [*land.label(land.township_of(lon, lat)), *["云岭县"] * lines],
@@ -345,7 +358,7 @@ def hazard_sources(
         "contact_phone": tables.phones(count, start=40_000_001),
         "withheld": [*(kind == "explosives" for kind in kinds), *[False] * lines],
     })
-    return geopandas.GeoDataFrame(frame, geometry=[*shapely.points(lon, lat), *cables], crs=4326)
+    return geopandas.GeoDataFrame(frame, geometry=[*np.asarray(shapely.points(lon, lat)), *cables], crs=4326)
 
 
 def _cables(land: Areas, count: int, rng: np.random.Generator) -> list[shapely.Geometry]:
@@ -356,7 +369,7 @@ def _cables(land: Areas, count: int, rng: np.random.Generator) -> list[shapely.G
         stops = np.column_stack([land.seat_lon, land.seat_lat])[[others[0], 0, others[1]]]
         if number == 0:
             stops = stops[[0, 2]]
-        dense = np.concatenate([np.linspace(a, b, 9)[:-1] for a, b in zip(stops[:-1], stops[1:], strict=True)] + [stops[-1:]])
+        dense = np.concatenate([*(np.linspace(a, b, 9)[:-1] for a, b in pairwise(stops)), stops[-1:]])
         dense = dense + rng.normal(0, 0.003, dense.shape) + rng.uniform(0.006, 0.012)
         inside = shapely.intersection(shapely.LineString(dense), land.county)
         cables.append(max(shapely.get_parts(inside), key=lambda part: part.length))

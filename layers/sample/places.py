@@ -43,7 +43,7 @@ class Areas:
 
     def township_of(self, lon: npt.ArrayLike, lat: npt.ArrayLike) -> Ints:
         """Number of the township that holds each position, or the nearest one."""
-        points = shapely.points(np.asarray(lon, dtype=float), np.asarray(lat, dtype=float))
+        points = np.asarray(shapely.points(np.asarray(lon, dtype=float), np.asarray(lat, dtype=float)))
         tree = shapely.STRtree(self.townships)
         found = np.full(len(points), -1)
         which, township = tree.query(points, predicate="intersects")
@@ -112,7 +112,7 @@ class Star:
 def _reached(mask: Mask, x: Floats, y: Floats) -> Floats:
     """How far the mask reaches to the east, west, north and south."""
     across, up = x[mask], y[mask]
-    return np.array([across.max(), -across.min(), up.max(), -up.min()])
+    return np.array([across.max(), -across.min(), up.max(), -up.min()], dtype=float)
 
 
 def _one_piece(mask: Mask) -> Mask:
@@ -172,7 +172,8 @@ def _far_apart(seats: list[int], pool: Ints, count: int, distance_m: float, grid
 
 
 def _apart(row: Ints, column: Ints, cell: int, grid: Grid) -> Floats:
-    return np.hypot((row - cell // grid.columns) * grid.cell_y_m, (column - cell % grid.columns) * grid.cell_x_m)
+    down, across = (row - cell // grid.columns) * grid.cell_y_m, (column - cell % grid.columns) * grid.cell_x_m
+    return np.asarray(np.hypot(down, across))
 
 
 def _softened(labels: Ints, mask: Mask, count: int) -> Ints:
@@ -207,13 +208,12 @@ def _polygons(labels: Ints, grid: Grid, count: int) -> npt.NDArray[np.object_]:
     return np.array(polygons, dtype=object)
 
 
-def _swayed(position: Floats) -> Floats:
+def _swayed(position: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     """Positions, in cells, moved by less than half a cell, the same way wherever the same position is met."""
     x, y = position[:, 0], position[:, 1]
     shift_x = np.sin(1.1 * y + 0.4 * x) + np.sin(0.37 * y - 0.2 * x)
     shift_y = np.sin(1.2 * x - 0.5 * y) + np.sin(0.41 * x + 0.3 * y)
-    result: Floats = position + 0.22 * np.column_stack([shift_x, shift_y])
-    return result
+    return position + 0.22 * np.column_stack([shift_x, shift_y])
 
 
 def inside(county: BaseGeometry, grid: Grid) -> Mask:
@@ -223,7 +223,7 @@ def inside(county: BaseGeometry, grid: Grid) -> Mask:
 
 
 def settlements(
-    terrain: Terrain, land: Areas, within: Mask, count: int, rng: np.random.Generator
+    terrain: Terrain, land: Areas, mask: Mask, within: Mask, count: int, rng: np.random.Generator
 ) -> pd.DataFrame:
     """``count`` settlements: county seat, township seats, villages and hamlets, in this order.
 
@@ -231,7 +231,9 @@ def settlements(
     it), households, vulnerable_persons and township (a number).
     """
     others = count - len(land.names)
-    lon, lat = _dwellings(terrain, within, others, rng)
+    factor = terrain.grid.rows // terrain.coarse.rows
+    inner = np.asarray(ndimage.binary_erosion(mask, iterations=3)).repeat(factor, axis=0).repeat(factor, axis=1)
+    lon, lat = _dwellings(terrain, within & inner, others, rng)
     frame = pd.DataFrame({
         "lon": np.concatenate([land.seat_lon, lon]),
         "lat": np.concatenate([land.seat_lat, lat]),
@@ -277,7 +279,7 @@ def _dwellings(
     return grid.lonlat(row[chosen] + rng.uniform(-0.4, 0.4, count), column[chosen] + rng.uniform(-0.4, 0.4, count))
 
 
-def _best_of_blocks(score: npt.NDArray[np.float32], side: int) -> tuple[Ints, Ints]:
+def _best_of_blocks(score: Floats, side: int) -> tuple[Ints, Ints]:
     """Row and column of the best cell in each block of ``side`` × ``side`` cells that has any."""
     rows, columns = score.shape[0] // side, score.shape[1] // side
     blocks = score[: rows * side, : columns * side].reshape(rows, side, columns, side).swapaxes(1, 2)
@@ -329,7 +331,7 @@ def admin_areas(land: Areas, homes: pd.DataFrame) -> geopandas.GeoDataFrame:
         "population_persons": pd.array([int(people.sum()), *people.tolist()], dtype="Int64"),
         "population_year": pd.array([YEAR] * (len(land.names) + 1), dtype="Int64"),
     })
-    county = land.county if land.county.geom_type == "MultiPolygon" else shapely.MultiPolygon([land.county])
+    county = shapely.multipolygons(shapely.get_parts(land.county))
     return geopandas.GeoDataFrame(frame, geometry=np.array([county, *land.townships], dtype=object), crs=4326)
 
 

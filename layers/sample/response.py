@@ -16,42 +16,54 @@ from layers.sample.places import Areas, Mask
 from layers.sample.terrain import Floats, Terrain
 
 SEAT_FACILITIES = (
-    ("城关体育馆", "stadium"), ("云岭广场", "square"), ("人民广场", "square"), ("滨河公园", "square"), ("云岭县第一中学", "school"),
-    ("云岭县第二中学", "school"), ("城关中学", "school"), ("城关第一小学", "school"), ("城关第二小学", "school"), ("城关第三小学", "school"),
-    ("大湾小学", "school"), ("学府路小学", "school"), ("云岭职业技术学院", "college"), ("云岭县文化馆", "community"),
-    ("城关社区服务中心", "community"), ("东环社区服务中心", "community"), ("云岭县人民医院", "hospital"), ("云岭县中医院", "hospital"),
-    ("云岭县妇幼保健院", "hospital"), ("城关社区卫生院", "clinic"), ("云岭县人民政府", "government"), ("云岭县应急管理局", "government"),
-    ("云岭县自然资源局", "government"), ("城关镇人民政府", "government"), ("城关派出所", "police"), ("东环派出所", "police"),
-    ("云岭县消防救援大队", "fire_station"), ("云岭县第一幼儿园", "kindergarten"), ("云岭县第二幼儿园", "kindergarten"),
-    ("城关幼儿园", "kindergarten"), ("云岭寺", "worship"), ("城关诊所", "clinic"),
+    ("城关体育馆", "stadium"), ("云岭广场", "square"), ("人民广场", "square"),
+    ("滨河公园", "square"), ("云岭县第一中学", "school"), ("云岭县第二中学", "school"),
+    ("城关中学", "school"), ("城关第一小学", "school"), ("城关第二小学", "school"),
+    ("城关第三小学", "school"), ("大湾小学", "school"), ("学府路小学", "school"),
+    ("云岭职业技术学院", "college"), ("云岭县文化馆", "community"), ("城关社区服务中心", "community"),
+    ("东环社区服务中心", "community"), ("云岭县人民医院", "hospital"), ("云岭县中医院", "hospital"),
+    ("云岭县妇幼保健院", "hospital"), ("城关社区卫生院", "clinic"), ("云岭县人民政府", "government"),
+    ("云岭县应急管理局", "government"), ("云岭县自然资源局", "government"), ("城关镇人民政府", "government"),
+    ("城关派出所", "police"), ("东环派出所", "police"), ("云岭县消防救援大队", "fire_station"),
+    ("云岭县第一幼儿园", "kindergarten"), ("云岭县第二幼儿园", "kindergarten"), ("城关幼儿园", "kindergarten"),
+    ("云岭寺", "worship"), ("城关诊所", "clinic"),
 )
 TOWNSHIP_FACILITIES = (
-    ("中心学校", "school"), ("文化广场", "square"), ("人民政府", "government"), ("卫生院", "hospital"), ("派出所", "police"),
-    ("中学", "school"), ("文化站", "community"), ("中心幼儿园", "kindergarten"),
+    ("中心学校", "school"), ("文化广场", "square"), ("人民政府", "government"), ("卫生院", "hospital"),
+    ("派出所", "police"), ("中学", "school"), ("文化站", "community"), ("中心幼儿园", "kindergarten"),
 )
 VILLAGE_FACILITIES = (("村委会", "government"), ("小学", "school"), ("卫生室", "clinic"), ("文化活动室", "community"))
 SHELTER_KINDS = ("stadium", "square", "school", "community", "college")
 SQUARE_METRES_PER_PERSON = {"emergency": 0.5, "short": 2.0, "long": 4.5}
 TEAMS = (
-    ("消防救援大队", ("fire", "general"), "county"), ("矿山救护队", ("mine",), "county"), ("山地救援队", ("mountain",), "county"),
-    ("医疗救援队", ("medical",), "county"), ("地质灾害应急技术队", ("geological",), "county"), ("水域救援队", ("water",), "county"),
-    ("公路抢通队", ("engineering",), "county"), ("应急通信保障队", ("comms",), "county"), ("森林消防中队", ("forest", "fire"), "county"),
-    ("危化品处置队", ("chemical",), "county"), ("地震搜救队", ("earthquake", "general"), "city"),
+    ("消防救援大队", ("fire", "general"), "county"), ("矿山救护队", ("mine",), "county"),
+    ("山地救援队", ("mountain",), "county"), ("医疗救援队", ("medical",), "county"),
+    ("地质灾害应急技术队", ("geological",), "county"), ("水域救援队", ("water",), "county"),
+    ("公路抢通队", ("engineering",), "county"), ("应急通信保障队", ("comms",), "county"),
+    ("森林消防中队", ("forest", "fire"), "county"), ("危化品处置队", ("chemical",), "county"),
+    ("地震搜救队", ("earthquake", "general"), "city"),
 )
 TOWNSHIP_TEAMS = (
-    ("应急救援队", ("general",)), ("民兵应急分队", ("general", "forest")), ("地质灾害巡查队", ("geological",)), ("卫生应急小队", ("medical",)),
+    ("应急救援队", ("general",)), ("民兵应急分队", ("general", "forest")),
+    ("地质灾害巡查队", ("geological",)), ("卫生应急小队", ("medical",)),
     ("道路抢险队", ("engineering",)),
 )
+EQUIPMENT: dict[str | None, float] = {
+    "破拆工具、照明": 30, "绳索、担架": 25, "冲锋舟、救生衣": 12, "挖掘机、装载机": 13, "无人机": 20,
+}
 # The form of the codes (seven digits, first digit 1 to 3) is that of GB/T 38565-2020; the numbers are only examples.
 ITEMS = (
-    ("1010101", "12平方米帐篷", "顶", 90, 0), ("1010201", "折叠床", "张", 220, 0), ("1010301", "棉被", "床", 420, 0),
-    ("1010401", "棉大衣", "件", 300, 0), ("1020101", "饮用水", "瓶", 3600, 360), ("1020201", "方便食品", "箱", 260, 270),
-    ("1020301", "大米", "千克", 2400, 420), ("1030101", "家庭应急包", "套", 180, 900), ("1030201", "移动厕所", "座", 8, 0),
-    ("1040101", "急救药品", "箱", 40, 540), ("2010101", "安全帽", "顶", 160, 1100), ("2010201", "救生衣", "件", 120, 1500),
-    ("2020101", "发电机", "台", 9, 0), ("2020201", "应急照明灯", "台", 26, 0), ("2030101", "卫星电话", "部", 4, 0),
-    ("2030201", "对讲机", "部", 36, 0), ("3010101", "编织袋", "条", 5200, 0), ("3010201", "铁锹", "把", 240, 0),
-    ("3010301", "块石", "立方米", 180, 0), ("3020101", "水泵", "台", 8, 0), ("3020201", "油锯", "台", 12, 0),
-    ("3020301", "挖掘机", "台", 2, 0),
+    ("1010101", "12平方米帐篷", "顶", 90, 0), ("1010201", "折叠床", "张", 220, 0),
+    ("1010301", "棉被", "床", 420, 0), ("1010401", "棉大衣", "件", 300, 0),
+    ("1020101", "饮用水", "瓶", 3600, 360), ("1020201", "方便食品", "箱", 260, 270),
+    ("1020301", "大米", "千克", 2400, 420), ("1030101", "家庭应急包", "套", 180, 900),
+    ("1030201", "移动厕所", "座", 8, 0), ("1040101", "急救药品", "箱", 40, 540),
+    ("2010101", "安全帽", "顶", 160, 1100), ("2010201", "救生衣", "件", 120, 1500),
+    ("2020101", "发电机", "台", 9, 0), ("2020201", "应急照明灯", "台", 26, 0),
+    ("2030101", "卫星电话", "部", 4, 0), ("2030201", "对讲机", "部", 36, 0),
+    ("3010101", "编织袋", "条", 5200, 0), ("3010201", "铁锹", "把", 240, 0),
+    ("3010301", "块石", "立方米", 180, 0), ("3020101", "水泵", "台", 8, 0),
+    ("3020201", "油锯", "台", 12, 0), ("3020301", "挖掘机", "台", 2, 0),
 )
 
 
@@ -165,7 +177,7 @@ def _move_into_zones(
     village = np.flatnonzero((frame["level"] == "village").to_numpy())
     tree = shapely.STRtree(zones.geometry.to_numpy())
     points = shapely.points(lon[village], lat[village])
-    zone = tree.nearest(points)
+    zone = np.asarray(tree.nearest(points))
     away = shapely.distance(points, zones.geometry.to_numpy()[zone])
     order = np.argsort(away, kind="stable")
     _, first = np.unique(zone[order], return_index=True)
@@ -201,7 +213,7 @@ def _add_fitness(frame: pd.DataFrame, near: pd.DataFrame, rng: np.random.Generat
     fits = rng.random((count, len(every))) < (0.86, 0.84, 0.72, 0.68, 0.8)
     ruled_out = ~fits & (rng.random((count, len(every))) < 0.5)
     silent = rng.random(count) < 0.08
-    frame["suitable_hazards"] = tables.lists([[] if s else every[f].tolist() for f, s in zip(fits, silent, strict=True)])
+    frame["suitable_hazards"] = tables.lists([every[row].tolist() for row in fits & ~silent[:, None]])
     frame["unsuitable_hazards"] = tables.lists([every[r].tolist() for r in ruled_out])
     frame["designated"] = True
     square = (frame["kind"] == "square").to_numpy()
@@ -209,9 +221,8 @@ def _add_fitness(frame: pd.DataFrame, near: pd.DataFrame, rng: np.random.Generat
     for field, share in (("accessible", 0.6), ("water_supply", 0.85), ("power_supply", 0.8)):
         frame[field] = pd.Series(rng.random(count) < share).astype("boolean").mask(rng.random(count) < 0.06)
     frame["villages_served"] = near["name"]
-    frame["manager"] = near["kind"].map({
-        "county_seat": "云岭县应急管理局", "township_seat": "乡镇人民政府", "village": "村民委员会", "hamlet": "村民委员会"
-    })
+    managers = {"county_seat": "云岭县应急管理局", "township_seat": "乡镇人民政府"}
+    frame["manager"] = near["kind"].map(managers).fillna("村民委员会")
     frame["contact_name"] = tables.people("联系人", count)
     frame["contact_phone"] = tables.phones(count, start=20_000_001)
     frame["withheld"] = rng.random(count) < 0.01
@@ -221,19 +232,26 @@ def _stage_comparison(frame: pd.DataFrame, lon: Floats, lat: Floats) -> None:
     """Of the shelters nearest to the exercise, one is closed, one full, one unsuitable; the next ones have room."""
     away = np.hypot((lon - INCIDENT[0]) * COSINE, lat - INCIDENT[1])
     near = np.argsort(away, kind="stable")[:8]
-    every = ["landslide", "rockfall", "debris_flow", "flood", "earthquake"]
-    for i in near:
-        capacity = frame.at[i, "capacity_persons"]
-        capacity = 600 if pd.isna(capacity) else max(int(capacity), 200)
-        frame.loc[i, ["status", "capacity_persons", "occupancy_persons"]] = ["open", capacity, capacity // 5]
-        area = capacity * SQUARE_METRES_PER_PERSON[str(frame.at[i, "class"])]
-        frame.loc[i, ["effective_area_m2", "area_m2"]] = [area, 2 * area]
-        frame.at[i, "suitable_hazards"], frame.at[i, "unsuitable_hazards"] = list(every), []
-        frame.loc[i, "withheld"] = False
-    frame.loc[near[0], ["status", "occupancy_persons"]] = ["closed", pd.NA]
-    frame.loc[near[1], "occupancy_persons"] = frame.at[near[1], "capacity_persons"]
-    frame.at[near[2], "suitable_hazards"] = ["flood", "earthquake"]
-    frame.at[near[2], "unsuitable_hazards"] = ["landslide", "debris_flow"]
+    capacity = np.maximum(frame["capacity_persons"].fillna(600).to_numpy(dtype=np.int64)[near], 200)
+    occupancy = capacity // 5
+    occupancy[1] = capacity[1]
+    per_person = frame["class"].iloc[near].map(SQUARE_METRES_PER_PERSON).to_numpy(dtype=float)
+    fits = [["landslide", "rockfall", "debris_flow", "flood", "earthquake"] for _ in near]
+    fits[2] = ["flood", "earthquake"]
+    staged = {
+        "status": ["closed", *["open"] * 7],
+        "capacity_persons": tables.whole(capacity),
+        "occupancy_persons": tables.whole(occupancy, np.arange(8) == 0),
+        "effective_area_m2": capacity * per_person,
+        "area_m2": 2 * capacity * per_person,
+        "suitable_hazards": tables.lists(fits),
+        "unsuitable_hazards": tables.lists([["landslide", "debris_flow"] if i == 2 else [] for i in range(8)]),
+        "withheld": np.zeros(8, dtype=bool),
+    }
+    for field, values in staged.items():
+        column = frame[field].array.copy()
+        column[near] = values
+        frame[field] = column
 
 
 def depots(
@@ -242,19 +260,23 @@ def depots(
     """``count`` depots: the city's and the county's at the county seat, then townships', then villages'."""
     towns = min(len(land.names) - 1, round(0.7 * count))
     level = np.array(["city", "county", *["township"] * towns, *["village"] * count], dtype=object)[:count]
-    home = np.concatenate([[0, 0], np.arange(1, towns + 1), np.arange(len(land.names), len(land.names) + count)])[:count]
+    villages = np.arange(len(land.names), len(land.names) + count)
+    home = np.concatenate([[0, 0], np.arange(1, towns + 1), villages])[:count]
     near = homes.iloc[home].reset_index(drop=True)
     lon, lat = beside(near, np.where(level == "village", 150, 900), terrain, within, rng)
     stems = near["name"].to_numpy(dtype=object)
     stems[:2] = ["示例市云岭", "云岭县"]
+    ends = np.where(level == "village", "应急物资储备点", "应急物资储备库").astype(object)
+    managers = {"village": "村民委员会", "township": "乡镇人民政府"}
+    size = np.array([{"city": 6.0, "county": 4.0, "township": 1.3}.get(str(one), 0.4) for one in level])
     frame = pd.DataFrame({
-        "name": tables.numbered(stems, np.where(level == "village", "应急物资储备点", "应急物资储备库").astype(object)),
+        "name": tables.numbered(stems, ends),
         "level": level,
         "status": tables.chosen({"open": 78, "standby": 14, "closed": 5, None: 3}, count, rng),
-        "area_m2": np.round(np.exp(rng.normal(np.log(180), 0.5, count)) * np.where(level == "village", 0.4, 1.5), 0),
+        "area_m2": np.round(np.exp(rng.normal(np.log(180), 0.5, count)) * size, 0),
         "admin_area": land.label(land.township_of(lon, lat)),
         "address": _addresses(near, land, rng),
-        "manager": np.where(level == "village", "村民委员会", np.where(level == "township", "乡镇人民政府", "应急管理局")),
+        "manager": [managers.get(str(one), "应急管理局") for one in level],
         "contact_name": tables.people("库管员", count),
         "contact_phone": tables.phones(count, start=30_000_001),
     })
@@ -268,13 +290,14 @@ def stock(stores: geopandas.GeoDataFrame, now: datetime, rng: np.random.Generato
     depot = np.repeat(np.arange(len(stores)), lines)
     item = np.concatenate([np.sort(rng.permutation(len(ITEMS))[:n]) for n in lines])
     code, name, unit, usual, life = (np.array(column, dtype=object)[item] for column in zip(*ITEMS, strict=True))
-    size = stores["level"].map({"city": 4.0, "county": 2.5, "township": 0.7, "village": 0.25}).to_numpy(dtype=float)[depot]
+    sizes = stores["level"].map({"city": 4.0, "county": 2.5, "township": 0.7, "village": 0.25})
+    size = sizes.to_numpy(dtype=float)[depot]
     count = len(item)
     minimum = np.ceil(usual.astype(float) * size * 0.6)
     quantity = np.ceil(minimum * rng.gamma(5, 0.34, count))
     left = np.round(rng.uniform(-0.06, 1, count) * life.astype(float)).astype(int)
-    batch = pd.Series(rng.integers(2022, now.year + 1, count)).astype(str) + "-" + pd.Series(rng.integers(1, 13, count)).astype(
-        str).str.zfill(2)
+    year = pd.Series(rng.integers(2022, now.year + 1, count)).astype(str)
+    batch = year + "-" + pd.Series(rng.integers(1, 13, count)).astype(str).str.zfill(2)
     return pd.DataFrame({
         "depot": stores["source_id"].to_numpy(dtype=object)[depot],
         "item_code": code, "item_name": name, "unit": unit, "batch": batch,
@@ -287,20 +310,21 @@ def stock(stores: geopandas.GeoDataFrame, now: datetime, rng: np.random.Generato
 def kinds_kept(stores: geopandas.GeoDataFrame, lines: pd.DataFrame) -> pd.Series:
     """The first items of each depot in one text."""
     first = lines.groupby("depot", sort=False).head(4).groupby("depot")["item_name"].agg("、".join)
-    return stores["source_id"].map(first)
+    return pd.Series(stores["source_id"].map(first))
 
 
 def teams(
     terrain: Terrain, land: Areas, within: Mask, homes: pd.DataFrame, count: int, rng: np.random.Generator
 ) -> geopandas.GeoDataFrame:
     """``count`` teams: the county's specialists at the county seat, then general teams in townships and villages."""
-    listed = [("云岭县" + name, skills, level, 0) for name, skills, level in TEAMS]
+    listed: list[tuple[str, tuple[str, ...], str, int]] = []
+    listed += [("云岭县" + name, skills, level, 0) for name, skills, level in TEAMS]
     number = 0
     while len(listed) < count:
         home = 1 + number % (len(homes) - 1)
         kind, skills = TOWNSHIP_TEAMS[(number // (len(land.names) - 1) + number) % len(TOWNSHIP_TEAMS)]
         level = "township" if home < len(land.names) else "village"
-        listed.append((homes["name"].iat[home] + kind, skills, level, home))
+        listed.append((str(homes["name"].iat[home]) + kind, skills, level, home))
         number += 1
     listed = listed[:count]
     near = homes.iloc[[home for *_, home in listed]].reset_index(drop=True)
@@ -311,7 +335,7 @@ def teams(
         "level": [level for _, _, level, _ in listed],
         "members_persons": tables.whole(rng.integers(8, 45, count), rng.random(count) < 0.04),
         "vehicles": tables.whole(rng.integers(1, 9, count)),
-        "equipment": tables.chosen({"破拆工具、照明": 30, "绳索、担架": 25, "冲锋舟、救生衣": 12, "挖掘机、装载机": 13, "无人机": 20}, count, rng),
+        "equipment": tables.chosen(EQUIPMENT, count, rng),
         "status": tables.chosen({"available": 74, "deployed": 9, "off_duty": 14, None: 3}, count, rng),
         "admin_area": land.label(land.township_of(lon, lat)),
         "address": _addresses(near, land, rng),

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import heapq
 from dataclasses import dataclass
+from itertools import pairwise
 
 import geopandas
 import numpy as np
@@ -27,7 +28,7 @@ from layers.sample.water import RIVER_M2
 CLASSES = ("trunk", "primary", "secondary", "tertiary", "minor")
 SPEED_KM_H = {"motorway": 80, "trunk": 60, "primary": 50, "secondary": 40, "tertiary": 30, "minor": 20}
 WIDTH_M = {"motorway": 24.5, "trunk": 12.0, "primary": 9.0, "secondary": 7.0, "tertiary": 5.5, "minor": 4.0}
-SURFACE = {"motorway": "沥青", "trunk": "沥青", "primary": "沥青", "secondary": "沥青", "tertiary": "水泥", "minor": "水泥"}
+SURFACE = {kind: "水泥" if kind in ("tertiary", "minor") else "沥青" for kind in SPEED_KM_H}
 MOST_BASE_SETTLEMENTS = 10_000
 GEODESIC = Geod(ellps="WGS84")
 
@@ -74,6 +75,7 @@ def roads(
     for loops in (1.0, 0.5, 0.0):
         network = _base(terrain, land, mask, base, loops, np.random.default_rng(seed))
         _add_streets(network, terrain, homes.iloc[0], np.random.default_rng(seed + 1))
+        _join_crossings(network)
         _add_motorway(network, terrain, mask, land)
         _add_bridges(network, terrain, limit=min(count // 40, (count - len(network.lines)) // 2))
         if len(network.lines) <= count:
@@ -104,7 +106,7 @@ def _base(
     joins = joins[_kept(joins, len(cells), loops)].reset_index(drop=True)
     rank = _ranks(joins, sources[place[: len(land.names)]], np.searchsorted(cells, exits), len(cells))
     head, tail, kind = _edges(joins, rank, before, grid)
-    position = _positions(grid, cells[sources], homes.iloc[first], rng)
+    position = _positions(grid, cells[sources], homes.take(first), rng)
     title = dict(zip(cells[sources].tolist(), homes["name"].iloc[first], strict=True))
     network = Network([], [], [], [], [], [])
     _trace(network, head, tail, kind, position, set(cells.tolist()), title)
@@ -130,7 +132,8 @@ def _cost(terrain: Terrain, mask: Mask) -> Floats:
 def _exits(terrain: Terrain, mask: Mask, land: Areas) -> Ints:
     """Cells at the county's edge where main roads leave: the lowest rim cell in four quarters of the compass."""
     grid = terrain.coarse
-    rim = np.flatnonzero((ndimage.binary_erosion(mask, iterations=2) & ~ndimage.binary_erosion(mask, iterations=4)).ravel())
+    rim = ndimage.binary_erosion(mask, iterations=2) & ~ndimage.binary_erosion(mask, iterations=4)
+    rim = np.flatnonzero(rim.ravel())
     lon, lat = grid.lonlat(*np.divmod(rim, grid.columns))
     angle = np.degrees(np.arctan2(lat - land.seat_lat[0], lon - land.seat_lon[0]))
     height = terrain.coarse_elevation_m.ravel()[rim]
@@ -338,6 +341,41 @@ def _add_streets(network: Network, terrain: Terrain, seat: pd.Series, rng: np.ra
                 network.add(line, here, node[other], "tertiary" if 0 in (i, j) else "minor", name)
 
 
+def _join_crossings(network: Network) -> None:
+    """Make a junction wherever two roads cross."""
+    for _ in range(12):
+        lines = _linestrings(network.lines)
+        left, right = shapely.STRtree(lines).query(lines, predicate="crosses")
+        touched: set[int] = set()
+        for i, j in zip(left.tolist(), right.tolist(), strict=True):
+            point = None if i > j or {i, j} & touched else _inner_crossing(lines[i], lines[j])
+            if point is not None:
+                touched |= {i, j}
+                junction = network.node(*point)
+                _cut(network, i, lines[i], point, junction)
+                _cut(network, j, lines[j], point, junction)
+        if not touched:
+            return
+
+
+def _inner_crossing(left: shapely.LineString, right: shapely.LineString) -> Floats | None:
+    """The first point in which the lines cross away from their ends."""
+    points = shapely.get_coordinates(shapely.intersection(left, right))
+    ends = shapely.multipoints([*left.boundary.geoms, *right.boundary.geoms])
+    inner = points[shapely.distance(shapely.points(points), ends) > 1e-7]
+    return inner[0] if len(inner) else None
+
+
+def _cut(network: Network, i: int, line: shapely.LineString, point: Floats, junction: int) -> None:
+    """Cut edge ``i`` in two at the junction."""
+    along = shapely.line_locate_point(line, shapely.Point(point))
+    first, last = _part(line, 0, along), _part(line, along, line.length)
+    start, end = network.ends[i]
+    first[-1] = network.positions[junction]
+    network.lines[i], network.ends[i] = first, (start, junction)
+    network.add(last, junction, end, network.kinds[i], network.names[i])
+
+
 def _add_motorway(network: Network, terrain: Terrain, mask: Mask, land: Areas) -> None:
     """A motorway across the county, tied to other roads only at interchanges."""
     grid = terrain.coarse
@@ -381,7 +419,7 @@ def _add_with_interchanges(network: Network, line: Floats, land: Areas) -> None:
             stops[place] = seat
     cuts = sorted({0, len(line) - 1, *stops})
     nodes = {cut: network.node(*line[cut]) for cut in cuts}
-    for first, last in zip(cuts[:-1], cuts[1:], strict=True):
+    for first, last in pairwise(cuts):
         network.add(line[first : last + 1], nodes[first], nodes[last], "motorway", "云岭高速")
     tree = spatial.cKDTree(known)
     for cut in stops:
@@ -393,9 +431,7 @@ def _add_with_interchanges(network: Network, line: Floats, land: Areas) -> None:
 def _add_bridges(network: Network, terrain: Terrain, limit: int) -> None:
     """Cut out a bridge where a road crosses a river, for at most ``limit`` roads, the larger classes first."""
     order = sorted(range(len(network.lines)), key=lambda i: (list(SPEED_KM_H).index(network.kinds[i]), i))
-    lines = shapely.linestrings(
-        np.concatenate(network.lines), indices=np.repeat(np.arange(len(network.lines)), [len(x) for x in network.lines])
-    )
+    lines = _linestrings(network.lines)
     rivers = _river_lines(terrain)
     found, which = shapely.STRtree(rivers).query(lines, predicate="intersects")
     partners = dict(zip(found.tolist(), which.tolist(), strict=True))
@@ -449,14 +485,10 @@ def _split(network: Network, count: int) -> None:
     while len(network.lines) < count:
         _, i = heapq.heappop(heap)
         line = shapely.LineString(network.lines[i])
-        first, last = _part(line, 0, line.length / 2), _part(line, line.length / 2, line.length)
-        middle = network.node(*first[-1])
-        start, end = network.ends[i]
-        last[0] = first[-1]
-        network.lines[i], network.ends[i] = first, (start, middle)
-        network.add(last, middle, end, network.kinds[i], network.names[i])
-        heapq.heappush(heap, (-_size(first), i))
-        heapq.heappush(heap, (-_size(last), len(network.lines) - 1))
+        middle = shapely.get_coordinates(line.interpolate(0.5, normalized=True))[0]
+        _cut(network, i, line, middle, network.node(*middle))
+        heapq.heappush(heap, (-_size(network.lines[i]), i))
+        heapq.heappush(heap, (-_size(network.lines[-1]), len(network.lines) - 1))
 
 
 def _size(line: Floats) -> float:
@@ -464,13 +496,17 @@ def _size(line: Floats) -> float:
 
 
 def _frame(network: Network) -> pd.DataFrame:
-    sizes = [len(line) for line in network.lines]
     ends = np.array(network.ends)
     return pd.DataFrame({
         "name": network.names, "class": network.kinds, "bridge": network.bridges,
         "from_node": ends[:, 0] + 1, "to_node": ends[:, 1] + 1,
-        "geometry": shapely.linestrings(np.concatenate(network.lines), indices=np.repeat(np.arange(len(sizes)), sizes)),
+        "geometry": _linestrings(network.lines),
     })
+
+
+def _linestrings(lines: list[Floats]) -> npt.NDArray[np.object_]:
+    owner = np.repeat(np.arange(len(lines)), [len(line) for line in lines])
+    return np.asarray(shapely.linestrings(np.concatenate(lines), indices=owner))
 
 
 def _local(network: Network, homes: pd.DataFrame, terrain: Terrain, count: int) -> pd.DataFrame:
@@ -484,6 +520,7 @@ def _local(network: Network, homes: pd.DataFrame, terrain: Terrain, count: int) 
     length = np.hypot(*((points[left] - points[right]) * (0.89, 1)).T)
     middle = (points[left] + points[right]) / 2
     cost = length * (1 + (terrain.slope_at(middle[:, 0], middle[:, 1]) / 12) ** 2)
+    cost = cost * np.where(_crossing(points[left], points[right], network), 60, 1)
     both_known = right < len(known)
     weight = np.where(both_known, 1e-9, cost + 1e-8)
     chain = np.arange(len(known) - 1)
@@ -493,18 +530,26 @@ def _local(network: Network, homes: pd.DataFrame, terrain: Terrain, count: int) 
         shape=(len(points), len(points)),
     )
     tree = csgraph.minimum_spanning_tree(graph).tocoo()
-    in_tree = np.isin(pairs, np.minimum(tree.row, tree.col).astype(np.int64) * len(points) + np.maximum(tree.row, tree.col))
+    low, high = np.minimum(tree.row, tree.col).astype(np.int64), np.maximum(tree.row, tree.col)
+    in_tree = np.isin(pairs, low * len(points) + high)
     order = np.lexsort((cost, ~in_tree, both_known))[:count]
     if both_known[order].any():
         raise ValueError(f"only {int((~both_known).sum())} local edges for {count}")
     left, right = left[order], right[order]
-    bend = (points[right] - points[left])[:, ::-1] * (0.08, -0.08) * np.sin(np.arange(count) * 2.4)[:, None]
-    lines = np.stack([points[left], (points[left] + points[right]) / 2 + bend, points[right]], axis=1)
+    lines = np.stack([points[left], points[right]], axis=1)
     called = np.concatenate([np.full(len(known), "", dtype=object), homes["name"].to_numpy(dtype=object)])
     return pd.DataFrame({
         "name": called[right] + "村道", "class": "minor", "bridge": False,
         "from_node": left + 1, "to_node": right + 1, "geometry": shapely.linestrings(lines),
     })
+
+
+def _crossing(start: Floats, end: Floats, network: Network) -> npt.NDArray[np.bool_]:
+    """Whether each straight line crosses a road of the network."""
+    straight = shapely.linestrings(np.stack([start, end], axis=1))
+    crossing = np.zeros(len(start), dtype=bool)
+    crossing[shapely.STRtree(_linestrings(network.lines)).query(straight, predicate="crosses")[0]] = True
+    return crossing
 
 
 def _finished(frame: pd.DataFrame) -> geopandas.GeoDataFrame:
@@ -531,4 +576,4 @@ def lengths_m(lines: npt.NDArray[np.object_]) -> Floats:
     same = owner[1:] == owner[:-1]
     start, end = position[:-1][same], position[1:][same]
     _, _, length = GEODESIC.inv(start[:, 0], start[:, 1], end[:, 0], end[:, 1])
-    return np.bincount(owner[1:][same], weights=length, minlength=len(lines))
+    return np.bincount(owner[1:][same], weights=length, minlength=len(lines)).astype(np.float64)

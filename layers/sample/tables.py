@@ -26,6 +26,17 @@ def dates(now: datetime, days_before: npt.ArrayLike, missing: npt.ArrayLike | No
     return result
 
 
+def with_none(frame: pd.DataFrame) -> pd.DataFrame:
+    """The frame in which texts, codes and dates that are unknown are None instead of NaN."""
+    for name in frame.columns:
+        column = frame[name]
+        if isinstance(column.dtype, pd.StringDtype) or column.dtype == object:
+            values = column.to_numpy(dtype=object, copy=True)
+            values[column.isna().to_numpy()] = None
+            frame[name] = pd.Series(values, index=frame.index, dtype=object)
+    return frame
+
+
 def people(role: str, count: int, several: int = 1) -> Objects:
     """Plainly invented names; each serves ``several`` rows."""
     number = pd.Series(np.arange(count) // several + 1).astype(str).str.zfill(3)
@@ -38,14 +49,14 @@ def phones(count: int, start: int = 1, several: int = 1) -> Objects:
     return np.asarray(("000-" + number.str[:4] + "-" + number.str[4:]).to_numpy(dtype=object))
 
 
-def chosen(weights: Mapping[str | None, float], count: int, rng: np.random.Generator) -> Objects:
+def chosen(weights: Mapping[str | None, float] | Mapping[str, float], count: int, rng: np.random.Generator) -> Objects:
     """Values drawn with the weights; None stands for unknown."""
     share = np.array(list(weights.values()))
     values = np.array(list(weights), dtype=object)
     return np.asarray(values[rng.choice(len(values), count, p=share / share.sum())])
 
 
-def numbered(stems: Sequence[str] | Objects, ends: Sequence[str] | Objects) -> Objects:
+def numbered(stems: npt.ArrayLike, ends: npt.ArrayLike) -> Objects:
     """Names of stem and end; a name that comes again has its number between them."""
     frame = pd.DataFrame({"stem": np.asarray(stems, dtype=object), "end": np.asarray(ends, dtype=object)})
     again = frame.groupby(["stem", "end"], sort=False).cumcount().to_numpy()
@@ -75,7 +86,7 @@ def field_names(layer: str) -> list[str]:
 
 def stated(layer: str, count: int, now: datetime, rng: np.random.Generator) -> pd.api.extensions.ExtensionArray:
     """When the rows were true: minutes to days ago for what changes quickly, up to a year for the rest; 3 % unknown."""
-    quick = {"shelters": (5, 14_400), "rescue_teams": (5, 7_200), "incidents": (5, 30)}
+    quick = {"shelters": (5, 14_400), "rescue_teams": (5, 7_200), "incidents": (5, 20)}
     shortest, longest = quick.get(layer, (1_440, 525_600))
     minutes = np.round(np.exp(rng.uniform(np.log(shortest), np.log(longest), count))).astype(int)
     moment = pd.Timestamp(now).tz_convert("UTC") - pd.to_timedelta(minutes, unit="min")

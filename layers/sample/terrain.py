@@ -142,14 +142,14 @@ class Terrain:
         """Mean slope in each coarse cell."""
         factor = self.grid.rows // self.coarse.rows
         blocks = self.slope_deg.reshape(self.coarse.rows, factor, self.coarse.columns, factor)
-        return blocks.mean(axis=(1, 3), dtype=np.float64)
+        return np.asarray(blocks.mean(axis=(1, 3), dtype=np.float64))
 
     @cached_property
     def coarse_elevation_m(self) -> Floats:
         """Mean elevation in each coarse cell."""
         factor = self.grid.rows // self.coarse.rows
         blocks = self.elevation_m.reshape(self.coarse.rows, factor, self.coarse.columns, factor)
-        return blocks.mean(axis=(1, 3), dtype=np.float64)
+        return np.asarray(blocks.mean(axis=(1, 3), dtype=np.float64))
 
     def slope_at(self, lon: npt.ArrayLike, lat: npt.ArrayLike) -> Floats:
         """Slope in degrees at positions."""
@@ -186,8 +186,7 @@ def make(stretch: float, rng: np.random.Generator) -> Terrain:
 def slope_deg(elevation_m: npt.NDArray[np.float32], grid: Grid) -> npt.NDArray[np.float32]:
     """Slope in degrees by central differences."""
     along_y, along_x = np.gradient(elevation_m, np.float32(grid.cell_y_m), np.float32(grid.cell_x_m))
-    np.hypot(along_x, along_y, out=along_x)
-    return np.degrees(np.arctan(along_x)).astype(np.float32)
+    return np.asarray(np.degrees(np.arctan(np.hypot(along_x, along_y))), dtype=np.float32)
 
 
 def drained(elevation_m: Floats, grid: Grid, outlets: Ints) -> Drainage:
@@ -342,7 +341,7 @@ def _uplift(grid: Grid, seed: int) -> Floats:
 def _stretched(elevation: Floats) -> Floats:
     low, high = np.percentile(elevation, (0.02, 99.98))
     scaled = LOWEST_M + (elevation - low) * (HIGHEST_M - LOWEST_M) / (high - low)
-    return np.clip(scaled, LOWEST_M - 15, HIGHEST_M + 40)
+    return np.asarray(np.clip(scaled, LOWEST_M - 15, HIGHEST_M + 40))
 
 
 def _with_valley_floors(

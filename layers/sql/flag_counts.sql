@@ -1,6 +1,7 @@
--- Purpose: how many rows that are being written bear each flag.
+-- Purpose: how many rows that are being written bear each flag. Placeholders are composed, not bound.
+--   {staging}  the rows: a temporary table, or the layer itself when it was empty
 -- Columns: flag, rows.
 SELECT flag, count(*)
-FROM staging CROSS JOIN unnest(flags) AS flag
-WHERE NOT EXISTS (SELECT FROM verdict WHERE verdict.row_no = staging.row_no AND verdict.verdict IN ('duplicate', 'conflict'))
+FROM {staging} AS staged CROSS JOIN unnest(staged.flags) AS flag
+WHERE NOT EXISTS (SELECT FROM verdict WHERE verdict.row_no = staged.row_no AND verdict.verdict IN ('duplicate', 'conflict'))
 GROUP BY flag

@@ -1,4 +1,5 @@
 -- Purpose: flag staged rows that lie in another admin area than they declare. Placeholders are composed, not bound.
+--   {staging}   the rows: a temporary table, or the layer itself when it was empty
 --   {declared}  the text in which a row declares its area
 --   {sample}    whether the rows are sample data; those are compared with sample areas only
 -- An area is compared by its parent's name where the declared text names one (a county, say), else by its own name;
@@ -7,20 +8,20 @@ WITH areas AS (
     SELECT geom, translate(name, '臺', '台') AS name, translate(parent_name, '臺', '台') AS parent_name
     FROM layers.admin_areas WHERE sample = {sample}
 ), texts AS (
-    SELECT DISTINCT translate({declared}, '臺', '台') AS declared FROM staging
+    SELECT DISTINCT translate({declared}, '臺', '台') AS declared FROM {staging} AS staged
 ), named AS (
     SELECT declared,
            (SELECT array_agg(DISTINCT parent_name) FROM areas WHERE length(parent_name) > 1 AND strpos(declared, parent_name) > 0) AS parents,
            (SELECT array_agg(DISTINCT name) FROM areas WHERE length(name) > 1 AND strpos(declared, name) > 0) AS names
     FROM texts WHERE declared <> ''
 ), inside AS (
-    SELECT staging.row_no, array_agg(areas.parent_name) AS parents, array_agg(areas.name) AS names
-    FROM staging JOIN areas ON ST_Intersects(areas.geom, staging.geom)
-    GROUP BY staging.row_no
+    SELECT staged.row_no, array_agg(areas.parent_name) AS parents, array_agg(areas.name) AS names
+    FROM {staging} AS staged JOIN areas ON ST_Intersects(areas.geom, staged.geom)
+    GROUP BY staged.row_no
 )
-UPDATE staging SET flags = array_append(flags, 'location_doubt')
+UPDATE {staging} AS staged SET flags = array_append(staged.flags, 'location_doubt')
 FROM inside, named
-WHERE inside.row_no = staging.row_no
+WHERE inside.row_no = staged.row_no
   AND named.declared = translate({declared}, '臺', '台')
   AND CASE WHEN named.parents IS NOT NULL THEN NOT named.parents && inside.parents
            WHEN named.names IS NOT NULL THEN NOT named.names && inside.names

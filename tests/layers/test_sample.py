@@ -91,8 +91,10 @@ def test_other_seeds_give_other_counties_of_the_same_size(county: SampleCounty, 
 
 def assert_reach(polygon: Any) -> None:
     west, south, east, north = polygon.bounds
-    assert west <= 105.0 and east >= 105.6
-    assert south <= 27.0 and north >= 27.6
+    assert west <= 105.0
+    assert east >= 105.6
+    assert south <= 27.0
+    assert north >= 27.6
 
 
 def test_the_county_reaches_a_third_of_a_degree_each_way(outline: Any) -> None:
@@ -104,7 +106,8 @@ def test_the_terrain_covers_the_county(county: SampleCounty, outline: Any) -> No
     west, north = county.transform @ (0, 0)
     east, south = county.transform @ (columns, rows)
     assert shapely.box(west, south, east, north).contains(outline)
-    assert county.elevation.min() > 800 and county.elevation.max() < 2800
+    assert county.elevation.min() > 800
+    assert county.elevation.max() < 2800
 
 
 def test_townships_partition_the_county(county: SampleCounty, outline: Any) -> None:
@@ -144,7 +147,8 @@ def test_values_follow_the_definition(county: SampleCounty, layer: str) -> None:
 def test_rows_are_unique_and_labelled(county: SampleCounty, layer: str) -> None:
     frame = county.layers[layer]
     assert frame["source_id"].is_unique
-    assert frame["note"].str.contains("示例").all() and frame["note"].str.contains("ample").all()
+    assert frame["note"].str.contains("示例").all()
+    assert frame["note"].str.contains("ample").all()
     if {"name", "address"} <= set(frame.columns):
         assert not frame.duplicated(["name", "address"]).any()
 
@@ -158,7 +162,8 @@ def test_geometries_are_valid_and_of_the_declared_type(county: SampleCounty) -> 
     for layer, frame in county.layers.items():
         if isinstance(frame, geopandas.GeoDataFrame):
             assert frame.crs.to_epsg() == 4326
-            assert frame.geometry.is_valid.all() and not frame.geometry.is_empty.any(), layer
+            assert frame.geometry.is_valid.all()
+            assert not frame.geometry.is_empty.any(), layer
             declared = definition(layer).geometry
             assert declared == "Geometry" or set(frame.geom_type) == {declared}, layer
 
@@ -169,7 +174,8 @@ def test_the_road_network_is_noded_and_connected(county: SampleCounty) -> None:
     ends = np.concatenate([shapely.get_coordinates(shapely.get_point(lines, place)) for place in (0, -1)])
     nodes = np.concatenate([net["from_node"], net["to_node"]])
     spread = pd.DataFrame(ends).groupby(nodes).agg(["min", "max"])
-    assert (spread[0]["min"] == spread[0]["max"]).all() and (spread[1]["min"] == spread[1]["max"]).all()
+    assert (spread[0]["min"] == spread[0]["max"]).all()
+    assert (spread[1]["min"] == spread[1]["max"]).all()
     size = nodes.max() + 1
     graph = sparse.coo_matrix((np.ones(len(net)), (net["from_node"], net["to_node"])), shape=(size, size))
     _, part = csgraph.connected_components(graph, directed=False)
@@ -178,6 +184,12 @@ def test_the_road_network_is_noded_and_connected(county: SampleCounty) -> None:
     np.testing.assert_allclose(net["length_m"], roads.lengths_m(lines), atol=0.06)
     assert net["bridge"].sum() > 5
     assert {"motorway", "trunk", "primary", "secondary", "tertiary", "minor"} == set(net["class"])
+
+
+def test_roads_cross_only_at_junctions_or_over_the_motorway(county: SampleCounty) -> None:
+    ordinary = county.layers["roads"].query("`class` != 'motorway'").geometry.to_numpy()
+    left, right = shapely.STRtree(ordinary).query(ordinary, predicate="crosses")
+    assert not len(left), list(zip(left, right, strict=True))
 
 
 def test_settlements_are_reached_by_road(county: SampleCounty) -> None:
@@ -219,13 +231,18 @@ def test_past_events_have_a_day_and_dangers_a_stage(county: SampleCounty) -> Non
     points = county.layers["hazard_points"]
     event = points["record_kind"] == "past_event"
     assert 0.03 < event.mean() < 0.09
-    assert points.loc[event, "occurred_on"].notna().all() and points.loc[~event, "occurred_on"].isna().all()
+    assert points.loc[event, "occurred_on"].notna().all()
+    assert points.loc[~event, "occurred_on"].isna().all()
     assert points.loc[~event, "stage"].notna().all()
     late = [day for day in points["deadline_on"] if isinstance(day, date) and day < NOW.date()]
     assert 10 < len(late) < 200
 
 
 def test_unknown_stays_unknown(county: SampleCounty) -> None:
+    for frame in county.layers.values():
+        for name in frame.columns.difference(["geometry"]):
+            if frame[name].dtype == object:
+                assert not any(isinstance(value, float) for value in frame[name]), name
     assert 5 <= county.layers["settlements"]["population_persons"].isna().sum() <= 40
     assert 2 <= county.layers["shelters"]["capacity_persons"].isna().sum() <= 25
     assert county.layers["shelters"]["stated_at"].isna().any()
@@ -261,7 +278,8 @@ def test_some_shelters_stand_in_a_risk_zone(county: SampleCounty) -> None:
 
 def test_zones_are_of_a_likely_size(county: SampleCounty) -> None:
     km2 = county.layers["risk_zones"].to_crs(6933).area / 1e6
-    assert km2.between(0.01, 4).all() and 0.1 < km2.median() < 1.5
+    assert km2.between(0.01, 4).all()
+    assert 0.1 < km2.median() < 1.5
 
 
 def test_stock_belongs_to_depots(county: SampleCounty) -> None:
@@ -291,14 +309,17 @@ def test_elevation_is_written_as_a_tiled_geotiff(county: SampleCounty, tmp_path:
     county.write_elevation(path)
     with rasterio.open(path) as file:
         assert file.crs.to_epsg() == 4326
-        assert file.profile["tiled"] and file.compression is not None
+        assert file.profile["tiled"]
+        assert file.compression is not None
         assert file.overviews(1)
-        assert "示例" in file.tags()["SAMPLE"] and "Sample" in file.tags()["SAMPLE"]
+        assert "示例" in file.tags()["SAMPLE"]
+        assert "Sample" in file.tags()["SAMPLE"]
         np.testing.assert_array_equal(file.read(1), county.elevation)
 
 
 def test_progress_is_told() -> None:
     told: list[tuple[str, float]] = []
     make(now=NOW, progress=lambda part, share: told.append((part, share)))
-    assert told[0][1] == 0 and told[-1][1] == 1
+    assert told[0][1] == 0
+    assert told[-1][1] == 1
     assert [share for _, share in told] == sorted(share for _, share in told)

@@ -121,7 +121,7 @@ export interface Feature<P = Properties> {
 
 export interface Items {
   features: Feature[];
-  numberMatched?: number;
+  links?: { rel: string; href: string }[];
 }
 
 export interface SearchResult {

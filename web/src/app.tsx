@@ -9,6 +9,10 @@ import { Legend } from "./panels/legend";
 import { Panel, sheetHeight } from "./panels/panel";
 import { Tooltip } from "./panels/tooltip";
 import { themeOf } from "./state";
+import { linkedIn } from "./url";
+
+/** What the first view keeps free: the open legend and a margin. */
+const spared = (legend: boolean) => ({ top: 24, bottom: 40, left: 24, right: legend ? 348 : 64 });
 
 /** The map in its place, made once. */
 function MapPane() {
@@ -17,8 +21,9 @@ function MapPane() {
   useEffect(() => {
     if (!holder.current || act.view) return;
     const { state } = act;
+    const whole = linkedIn(location.search).view || state.incident ? null : act.service.bbox;
     const choice = { theme: themeOf(state), lang: state.lang, visible: (id: string) => act.visible(id) };
-    const view = new MapView(holder.current, act.service, act.drawn, state.view, choice, {
+    const view = new MapView(holder.current, act.service, act.drawn, state.view, whole, spared(state.legend), choice, {
       moved: (view) => {
         act.set({ view }, "replace");
         void act.list();

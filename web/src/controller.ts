@@ -274,7 +274,7 @@ export class Controller {
     const bounds = this.view.bounds();
     await this.request("inView", async (signal) => {
       const items = await getItems(listed, bounds, LISTED_ITEMS, signal);
-      return { features: items.features, total: Math.max(items.numberMatched ?? 0, items.features.length) };
+      return { features: items.features, more: items.links?.some((link) => link.rel === "next") ?? false };
     });
   }
 

@@ -48,7 +48,7 @@ async function start(root: HTMLElement): Promise<void> {
     copied: null, toast: null, said: "",
   };
   const act = new Controller(service, collections, state);
-  const listed = act.drawn.filter((one) => one.layer.map.group !== "basemap").find((one) => act.visible(one.id) && one.layer.geometry === "Point");
+  const listed = act.drawn.filter((one) => one.layer.map.group !== "basemap").find((one) => act.visible(one.id) && one.layer.geometry === "Point" && one.counts.real + one.counts.sample > 0);
   act.set({ tab: linked.tab ?? act.ranked[0]?.id ?? null, listed: listed?.id ?? null });
   document.title = `${service.name} · ${act.text.t("respond")}`;
   dark.addEventListener("change", () => { act.set({ systemTheme: dark.matches ? "dark" : "light" }); act.restyle(); });

@@ -67,7 +67,7 @@ export class MapView {
   private busyTimer = 0;
   private lastHeld = -Infinity;
 
-  constructor(container: HTMLElement, service: Service, collections: MapCollection[], view: View, choice: StyleChoice, events: MapEvents) {
+  constructor(container: HTMLElement, service: Service, collections: MapCollection[], view: View, whole: Bounds | null, padding: PaddingOptions, choice: StyleChoice, events: MapEvents) {
     this.service = service;
     this.collections = collections;
     this.events = events;
@@ -77,6 +77,7 @@ export class MapView {
       style: styleOf(service, collections, choice),
       center: [view.lon, view.lat],
       zoom: view.zoom,
+      ...(whole && { bounds: whole, fitBoundsOptions: { padding } }),
       minZoom: 3,
       maxZoom: 19,
       localIdeographFontFamily: '"Noto Sans SC", "Noto Sans CJK SC", "PingFang SC", "Microsoft YaHei", sans-serif',
@@ -254,13 +255,13 @@ export class MapView {
       const { layer, rank, name } = item.properties;
       const at = middleOf(item.geometry);
       if (layer === tab) line(at, { kind: "line", rank });
-      features.push(point(at, { image: this.imageFor(layer, item.properties), badge: `rank|${rank}`, rank, name: name ?? "", named: layer === tab }));
+      features.push(point(at, { image: this.imageFor(layer, item.properties), badge: `rank|${rank}`, above: (layer === tab ? 100 : 0) - rank, name: name ?? "", named: layer === tab }));
     }
     for (const item of answer?.skipped ?? []) {
       if (item.layer !== tab) continue;
       const at = middleOf(item.geometry);
       if (item.id === selected) line(at, { kind: "skipped-line" });
-      features.push(point(at, { badge: `skipped|${item.reason}`, rank: 0 }));
+      features.push(point(at, { badge: `skipped|${item.reason}`, above: 0 }));
     }
     if (incident) features.push(point(incident, { kind: "incident" }));
     this.setData("answer", features);

@@ -17,7 +17,8 @@ export interface Asked<T> {
 
 export interface InView {
   features: Feature[];
-  total: number;
+  /** Whether there are more than are listed. */
+  more: boolean;
 }
 
 export interface State {

@@ -259,7 +259,7 @@ class Builder {
         visibility: this.visibility(collection),
         "icon-image": imageId("rule", collection.id, index, theme),
         "icon-allow-overlap": true,
-        "icon-size": place ? 1 : ["interpolate", ["linear"], ["zoom"], 8, 0.62, 11.5, 0.74, 12, 1],
+        "icon-size": place ? 1 : ["interpolate", ["linear"], ["zoom"], 7, 0.42, 9, 0.7, 11.5, 0.76, 12, 1],
         "icon-padding": 1,
         ...(name && {
           "text-field": ["step", ["zoom"], "", Math.max(map.label_min_zoom, 0.1), name],
@@ -313,14 +313,14 @@ function momentLayers(palette: Palette): LayerSpecification[] {
     {
       id: "answer:symbol", source: "answer", type: "symbol", filter: ["has", "image"],
       layout: {
-        "icon-image": ["get", "image"], "icon-allow-overlap": true, "icon-ignore-placement": false,
+        "icon-image": ["get", "image"], "icon-allow-overlap": true, "symbol-sort-key": ["get", "above"],
         "text-field": ["case", ["get", "named"], ["get", "name"], ""], ...text,
       },
       paint: textPaint,
     },
     {
       id: "answer:badge", source: "answer", type: "symbol", filter: ["has", "badge"],
-      layout: { "icon-image": ["get", "badge"], "icon-allow-overlap": true, "icon-ignore-placement": true, "icon-offset": [13, -13], "symbol-sort-key": ["-", ["get", "rank"]] },
+      layout: { "icon-image": ["get", "badge"], "icon-allow-overlap": true, "icon-ignore-placement": true, "icon-offset": [13, -13], "symbol-sort-key": ["get", "above"] },
     },
     {
       id: "answer:incident", source: "answer", type: "symbol", filter: ["==", ["get", "kind"], "incident"],
@@ -342,7 +342,8 @@ export function styleOf(service: Service, collections: MapCollection[], choice: 
   for (const raster of service.rasters) {
     layers.push({
       id: `raster-${raster.id}`, type: "raster", source: `raster-${raster.id}`, layout: shown(raster.id),
-      paint: { "raster-opacity": choice.theme === "light" ? 0.38 : 0.3, "raster-fade-duration": 0 },
+      // Shades come as a brown of varying opacity; on dark land they must be black.
+      paint: { "raster-brightness-max": choice.theme === "light" ? 1 : 0, "raster-fade-duration": 0 },
     });
   }
   layers.push(...baseLines, ...areas, ...lines, ...lineLabels, ...places, ...points, ...momentLayers(palette));

@@ -111,7 +111,8 @@ export const en: Words = {
 
   in_view: "In view",
   in_view_count: "{n}",
-  in_view_more: "{n} more; zoom in to see them",
+  in_view_count_more: "more than {n}",
+  in_view_more: "There are more; zoom in to see them",
   in_view_none: "None in view: {layer}.",
 
   zoom_in: "Zoom in",

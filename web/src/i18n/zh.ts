@@ -109,7 +109,8 @@ export const zh = {
 
   in_view: "当前范围内",
   in_view_count: "{n} 处",
-  in_view_more: "另有 {n} 处，放大地图查看",
+  in_view_count_more: "{n} 处以上",
+  in_view_more: "还有更多，放大地图查看",
   in_view_none: "当前范围内没有{layer}。",
 
   zoom_in: "放大",

@@ -12,7 +12,6 @@ export function InView() {
   const collection = act.drawn.find((one) => one.id === listed);
   const rows = rowsOf(state);
   const inRules = collection?.layer.map.rules.flatMap((rule) => Object.keys(rule.when)) ?? [];
-  const left = (inView.value?.total ?? 0) - rows.length;
   return (
     <>
       <header class="question idle">
@@ -27,7 +26,7 @@ export function InView() {
             {choices.map((one) => <option key={one.id} value={one.id}>{one.titles[lang]}</option>)}
           </select>
         </label>
-        {inView.value && <span class="muted digits">{text.t("in_view_count", { n: inView.value.total })}</span>}
+        {inView.value && <span class="muted digits">{text.t(inView.value.more ? "in_view_count_more" : "in_view_count", { n: rows.length })}</span>}
       </div>
       <div class="scroll">
         {inView.status === "failed" && (
@@ -54,7 +53,7 @@ export function InView() {
           })}
         </ol>
         {inView.value && rows.length === 0 && collection && <p class="empty">{text.t("in_view_none", { layer: collection.titles[lang] })}</p>}
-        {left > 0 && <p class="empty">{text.t("in_view_more", { n: left })}</p>}
+        {inView.value?.more && <p class="empty">{text.t("in_view_more")}</p>}
       </div>
     </>
   );

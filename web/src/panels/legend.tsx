@@ -31,7 +31,7 @@ function LayerEntry({ collection }: { collection: MapCollection }) {
       {on && failed === undefined && note && <p class="muted note">{note}</p>}
       {on && (
         <ul class="entries">
-          {entries.filter(({ count }) => base || count > 0 || total === 0).map(({ rule, count }) => (
+          {entries.filter(({ count }) => base || count > 0).map(({ rule, count }) => (
             <li key={rule.label.zh}>
               <SymbolPicture symbol={rule.symbol} scale={rule.symbol.size > 22 ? 22 / rule.symbol.size : 1} />
               <span>{rule.label[state.lang]}</span>

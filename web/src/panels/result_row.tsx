@@ -40,12 +40,12 @@ export function ResultRow({ item }: { item: Ranked }) {
             {suitability === "suitable" && <span class="chip">{text.t("suitable", { hazard })}</span>}
             {suitability === "unknown" && <span class="chip unknown">{text.t("suitability_unknown", { hazard })}</span>}
             <span class={age.stale ? "chip stale" : "chip"}>{age.text}</span>
-            {sample && <span class="chip sample">{text.t("sample")}</span>}
           </span>
         </span>
         <span class="row-far">
           <b>{text.distance(distance_m)}</b>
           <span class="muted">{text.t("straight")} <i class="arrow" style={{ transform: `rotate(${bearing_deg}deg)` }} aria-hidden="true">↑</i> {text.direction(bearing_deg)}</span>
+          {sample && <span class="chip sample">{text.t("sample")}</span>}
         </span>
       </button>
       {selected && <div class="row-card"><CardBody /></div>}

@@ -9,11 +9,16 @@ import { CardBody } from "./card";
 const asNumber = (value: unknown): number | null => (typeof value === "number" ? value : null);
 const asText = (value: unknown): string | null => (typeof value === "string" && value !== "" ? value : null);
 
+/** The label of a code of a layer's field. */
+type LabelOf = (layer: string, field: string, code: string) => string;
+
 /** Why it was not chosen, in words. */
-function reasonText({ reason, evidence }: Skipped, hazard: string, text: Text): string {
+function reasonText({ layer, reason, evidence }: Skipped, hazard: string, label: LabelOf, text: Text): string {
   switch (reason) {
-    case "closed":
-      return text.t("reason_closed");
+    case "closed": {
+      const status = asText(evidence.status);
+      return status === null || status === "closed" ? text.t("reason_closed") : label(layer, "status", status);
+    }
     case "unsuitable":
       return text.t("reason_unsuitable", { hazard });
     case "inside_hazard":
@@ -31,13 +36,13 @@ function reasonText({ reason, evidence }: Skipped, hazard: string, text: Text): 
 }
 
 /** What the reason rests on: zone, source and age. */
-function evidenceText({ evidence }: Skipped, label: (layer: string, field: string, code: string) => string, text: Text): string {
+function evidenceText({ evidence }: Skipped, label: LabelOf, sourceName: (id: string) => string, text: Text): string {
   const zone = asText(evidence.zone_name) ?? asText(evidence.zone_id);
   const grade = asText(evidence.risk_class);
   const zoneLayer = asText(evidence.zone_id)?.split(".")[0] ?? "";
   const age = asNumber(evidence.age_s);
   const source = asText(evidence.source);
-  return [zone, grade ? label(zoneLayer, "risk_class", grade) : null, source, age === null ? null : ageOf(age, text).text].filter((part) => part !== null).join(" · ");
+  return [zone, grade ? label(zoneLayer, "risk_class", grade) : null, source === null ? null : sourceName(source), age === null ? null : ageOf(age, text).text].filter((part) => part !== null).join(" · ");
 }
 
 interface SkippedListProps {
@@ -67,7 +72,7 @@ export function SkippedList({ items, title, open: startsOpen }: SkippedListProps
         <ul>
           {items.map((item) => {
             const selected = state.selected !== null && refText(state.selected) === item.id;
-            const evidence = evidenceText(item, label, text);
+            const evidence = evidenceText(item, label, (id) => act.collection(item.layer)?.sources.find((one) => one.id === id)?.name ?? id, text);
             return (
               <li key={item.id} class={selected ? "skipped selected" : "skipped"}>
                 <button
@@ -79,7 +84,7 @@ export function SkippedList({ items, title, open: startsOpen }: SkippedListProps
                     <span class="muted digits">{text.distance(item.distance_m)} {text.direction(item.bearing_deg)}</span>
                   </span>
                   <span class="skipped-why">
-                    <span class="reason">{reasonText(item, hazard, text)}</span>
+                    <span class="reason">{reasonText(item, hazard, label, text)}</span>
                     {evidence !== "" && <span class="muted">{evidence}</span>}
                     {item.sample && <span class="chip sample">{text.t("sample")}</span>}
                   </span>

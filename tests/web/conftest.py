@@ -1,0 +1,125 @@
+"""A browser for the session, and one page for each test."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import urllib.parse
+import urllib.request
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, sync_playwright
+
+ARGUMENTS = [
+    "--no-sandbox", "--use-angle=swiftshader", "--enable-unsafe-swiftshader", "--ignore-gpu-blocklist",
+    "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update",
+    "--disable-sync",
+]
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+TIMEOUT_MS = 20_000
+DRAWN = "window.leeward && leeward.map.loaded() && leeward.map.areTilesLoaded()"
+
+
+class Leeward:
+    """One page of the app: opens links, waits for what the map and the list show, asks the service."""
+
+    def __init__(self, page: Page, server: str) -> None:
+        self.page = page
+        self.server = server
+
+    def open(self, link: str = "/?lang=zh") -> None:
+        """Open a link and wait until the map has drawn it."""
+        self.page.goto(self.server + link)
+        self.until(DRAWN)
+
+    def until(self, condition: str) -> None:
+        """Wait until a JavaScript expression holds in the page."""
+        self.page.evaluate(
+            f"""() => new Promise((resolve, reject) => {{
+                const end = performance.now() + {TIMEOUT_MS};
+                const look = () => {{
+                    if ({condition}) resolve(true);
+                    else if (performance.now() > end) reject(new Error({json.dumps("never held: " + condition)}));
+                    else setTimeout(look, 30);
+                }};
+                look();
+            }})"""
+        )
+
+    def drawn(self, *layers: str) -> int:
+        """How many features of the layers are drawn on the map."""
+        return self.page.evaluate(
+            "names => leeward.map.queryRenderedFeatures().filter(one => names.includes(one.sourceLayer)).length",
+            list(layers),
+        )
+
+    def screen_point(self, lon: float, lat: float) -> tuple[float, float]:
+        """Where a position is in the window, in CSS pixels."""
+        point = self.page.evaluate(
+            """([lon, lat]) => {
+                const { x, y } = leeward.map.project([lon, lat]);
+                const box = leeward.map.getCanvas().getBoundingClientRect();
+                return [x + box.x, y + box.y];
+            }""",
+            [lon, lat],
+        )
+        return point[0], point[1]
+
+    def get(self, path: str, **query: Any) -> Any:
+        """The service's own answer."""
+        address = f"{self.server}{path}?{urllib.parse.urlencode(query)}"
+        with urllib.request.urlopen(address, timeout=20) as answer:
+            return json.load(answer)
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """One headless Chromium."""
+    if CHROMIUM is None:
+        pytest.fail("no chromium: install the package `chromium`")
+    with sync_playwright() as playwright:
+        running = playwright.chromium.launch(executable_path=CHROMIUM, headless=True, args=ARGUMENTS)
+        yield running
+        running.close()
+
+
+@pytest.fixture
+def new_page(browser: Browser, sample_server: str) -> Iterator[Callable[..., Leeward]]:
+    """A function that opens a page with the given options; a page error fails the test."""
+    contexts: list[BrowserContext] = []
+    errors: list[str] = []
+
+    def make(width: int = 1440, height: int = 900, **options: Any) -> Leeward:
+        context = browser.new_context(
+            viewport={"width": width, "height": height}, locale="zh-CN", reduced_motion="reduce", **options
+        )
+        contexts.append(context)
+        context.set_default_timeout(TIMEOUT_MS)
+        page = context.new_page()
+        page.on("pageerror", lambda error: errors.append(str(error)))
+        page.on("console", lambda message: _keep_refusals(message, errors))
+        return Leeward(page, sample_server)
+
+    yield make
+    for context in contexts:
+        context.close()
+    assert errors == []
+
+
+def _keep_refusals(message: ConsoleMessage, errors: list[str]) -> None:
+    if message.type == "error" and "Content Security Policy" in message.text:
+        errors.append(message.text)
+
+
+@pytest.fixture
+def app(new_page: Callable[..., Leeward]) -> Leeward:
+    """A page of desktop size."""
+    return new_page()
+
+
+@pytest.fixture
+def phone(new_page: Callable[..., Leeward]) -> Leeward:
+    """A page of phone size, touched and not clicked."""
+    return new_page(390, 844, has_touch=True, is_mobile=True)
