@@ -171,9 +171,10 @@ def _in_box(definition: Definition, box: Box) -> sql.Composable:
     west, south, east, north = box
     parts = [(west, east)] if west <= east else [(west, 180.0), (-180.0, east)]
     boxes = [
-        sql.SQL("ST_Intersects(geom, ST_MakeEnvelope({}, {}, {}, {}, 4326))").format(
-            *map(sql.Literal, (w, south, e, north))
-        )
+        # the envelope of a line, since a box without area would be an invalid polygon, which nothing intersects
+        sql.SQL(
+            "ST_Intersects(geom, ST_Envelope(ST_SetSRID(ST_MakeLine(ST_MakePoint({}, {}), ST_MakePoint({}, {})), 4326)))"
+        ).format(*map(sql.Literal, (w, south, e, north)))
         for w, e in parts
     ]
     return sql.SQL("({})").format(sql.SQL(" OR ").join(boxes))

@@ -17,9 +17,9 @@ import rasterio
 import rasterio.errors
 import rasterio.shutil
 import rasterio.warp
+from affine import Affine
 from numpy.typing import NDArray
 from rasterio.enums import Resampling
-from rasterio.transform import from_bounds
 from rasterio.vrt import WarpedVRT
 
 from layers.errors import InvalidValue, NotFound
@@ -164,10 +164,11 @@ def read_mercator(raster_id: str, bounds: Box, width: int, height: int) -> NDArr
     array of float, shape (height, width)
         NaN where the raster has no value.
     """
-    found = raster(raster_id)
-    with _opened(found) as source:
+    west, south, east, north = bounds
+    transform = Affine((east - west) / width, 0.0, west, 0.0, (south - north) / height, north)
+    with _opened(raster(raster_id)) as source:
         view = WarpedVRT(
-            source, crs=WEB_MERCATOR, transform=from_bounds(*bounds, width, height), width=width, height=height,
+            source, crs=WEB_MERCATOR, transform=transform, width=width, height=height,
             resampling=Resampling.bilinear, dtype="float64", nodata=numpy.nan,
         )  # fmt: skip
         with view:

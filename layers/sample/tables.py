@@ -27,10 +27,14 @@ def dates(now: datetime, days_before: npt.ArrayLike, missing: npt.ArrayLike | No
 
 
 def with_none(frame: pd.DataFrame) -> pd.DataFrame:
-    """The frame in which texts, codes and dates that are unknown are None instead of NaN."""
+    """The frame in which texts, codes and dates that are unknown are None instead of NaN; equal texts are shared."""
     for name in frame.columns:
         column = frame[name]
-        if isinstance(column.dtype, pd.StringDtype) or column.dtype == object:
+        if isinstance(column.dtype, pd.StringDtype):
+            number, texts = pd.factorize(column)
+            values = np.append(texts.to_numpy(dtype=object), None)[number]
+            frame[name] = pd.Series(values, index=frame.index, dtype=object)
+        elif column.dtype == object:
             values = column.to_numpy(dtype=object, copy=True)
             values[column.isna().to_numpy()] = None
             frame[name] = pd.Series(values, index=frame.index, dtype=object)

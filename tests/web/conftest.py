@@ -91,7 +91,7 @@ def new_page(browser: Browser, sample_server: str) -> Iterator[Callable[..., Lee
     contexts: list[BrowserContext] = []
     errors: list[str] = []
 
-    def make(width: int = 1440, height: int = 900, **options: Any) -> Leeward:
+    def make(width: int = 1280, height: int = 720, **options: Any) -> Leeward:
         context = browser.new_context(
             viewport={"width": width, "height": height}, locale="zh-CN", reduced_motion="reduce", **options
         )

@@ -75,7 +75,6 @@ def test_hover_names_and_click_opens_a_card(app: Any) -> None:
 
 
 def test_unknown_fields_are_called_unknown(app: Any) -> None:
-    app.open(MIDDLE)
     features = app.get("/collections/shelters/items", limit=200)["features"]
     shelter = next(one for one in features if one["properties"]["occupancy_persons"] is None)
     app.open(f"/?w=respond&sel=shelters.{shelter['id']}&lang=zh")
@@ -127,8 +126,7 @@ def test_layer_from_a_definition_alone_is_drawn(app: Any) -> None:
     app.page.route("**/collections", with_new_layer)
     app.open(MIDDLE)
     assert app.drawn("facilities") > 0
-    entry = app.page.locator('[data-layer="facilities"]')
-    assert "新图层的点" in entry.inner_text()
+    app.page.locator('[data-layer="facilities"]').get_by_text("新图层的点").wait_for()
 
 
 def test_service_that_cannot_be_reached_is_named(app: Any) -> None:

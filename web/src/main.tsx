@@ -31,10 +31,12 @@ async function start(root: HTMLElement): Promise<void> {
   document.documentElement.lang = lang === "zh" ? "zh-Hans" : "en";
   const theme = startTheme();
   document.documentElement.dataset.theme = theme === "auto" ? (dark.matches ? "dark" : "light") : theme;
-  const [service, collections] = await Promise.all([getService(), getCollections()]).catch((error: unknown) => {
+  const answers = await Promise.all([getService(), getCollections()]).catch((error: unknown) => {
     failed(root, new Text(lang), error);
-    throw error;
+    return null;
   });
+  if (!answers) return;
+  const [service, collections] = answers;
   await loadIcons(collections.flatMap((one) => one.layer.map?.rules.flatMap((rule) => rule.symbol.icon ?? []) ?? []));
   const [lon, lat] = linked.incident ?? service.view.center;
   const state: State = {

@@ -1,7 +1,7 @@
 /** The map: draws the layers, the answer and the selection, and says what people do to it. */
 import {
   type ErrorEvent, type GeoJSONSource, MapLibreMap, type MapMouseEvent, type MapTouchEvent, type PaddingOptions, ScaleControl, setWorkerUrl,
-  type VectorTileSource,
+  type StyleSpecification,
 } from "maplibre-gl";
 import "maplibre-gl/dist/maplibre-gl.css";
 import workerUrl from "maplibre-gl/dist/maplibre-gl-worker.mjs?worker&url";
@@ -222,13 +222,18 @@ export class MapView {
   /** Theme, language or switches have changed. */
   restyle(choice: StyleChoice): void {
     this.choice = choice;
-    const style = styleOf(this.service, this.collections, choice);
+    this.map.setStyle(this.style(), { diff: true });
+  }
+
+  /** The style as it should be now, with what is drawn for the moment. */
+  private style(): StyleSpecification {
+    const style = styleOf(this.service, this.collections, this.choice);
     for (const id of ["answer", "chosen"]) {
       const kept = this.data[id];
       const source = style.sources[id];
       if (kept && source?.type === "geojson") source.data = kept;
     }
-    this.map.setStyle(style, { diff: true });
+    return style;
   }
 
   private readonly data: Record<string, GeoJSON.FeatureCollection> = {};
@@ -292,10 +297,14 @@ export class MapView {
     this.map.setPadding({ top: 0, right: 0, left: 0, bottom });
   }
 
-  /** Asks again for the tiles of a source that failed. */
+  /** Asks again for the tiles of a source that failed: takes it out and puts it back, as MapLibre keeps failed tiles. */
   retry(source: string): void {
-    const found = this.map.getSource<VectorTileSource>(source);
-    if (found) found.setTiles([...found.tiles]);
+    const style = this.style();
+    const { [source]: failed, ...sources } = style.sources;
+    if (!failed) return;
+    const layers = style.layers.filter((layer) => !("source" in layer) || layer.source !== source);
+    this.map.setStyle({ ...style, sources, layers }, { diff: true });
+    this.map.setStyle(style, { diff: true });
   }
 
   /** The source that a layer is drawn from. */

@@ -1,0 +1,95 @@
+"""The README's pictures, taken of the sample county: ``./dev screenshots``."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from playwright.sync_api import sync_playwright
+
+HERE = Path(__file__).parent
+ARGUMENTS = [
+    "--no-sandbox", "--use-angle=swiftshader", "--enable-unsafe-swiftshader", "--ignore-gpu-blocklist", "--disable-quic",
+    "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync",
+]  # fmt: skip
+INCIDENT = "at=105.286,27.304&hazard=landslide"
+PICTURES = {
+    "map-zh": ((1440, 900), "light", "/?lang=zh"),
+    "incident-zh": ((1440, 900), "light", f"/?{INCIDENT}&lang=zh"),
+    "incident-en-dark": ((1440, 900), "dark", f"/?{INCIDENT}&lang=en"),
+    "map-en": ((1440, 900), "light", "/?lang=en"),
+    "phone-zh": ((390, 844), "light", f"/?{INCIDENT}&lang=zh"),
+    "phone-en": ((390, 844), "light", f"/?{INCIDENT}&lang=en"),
+}
+IN_README = ("incident-zh", "incident-en-dark", "phone-zh")
+DRAWN = "window.leeward && leeward.map.loaded() && leeward.map.areTilesLoaded() && !leeward.map.isMoving()"
+
+
+@contextmanager
+def sample_server() -> Iterator[str]:
+    """The address of a service with the sample county."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    address = f"http://127.0.0.1:{port}"
+    with tempfile.TemporaryDirectory() as home:
+        environment = {**os.environ, "LEEWARD_HOME": home, "LEEWARD_PORT": str(port), "LEEWARD_WORKERS": "1"}
+        leeward = Path(sys.executable).parent / "leeward"
+        process = subprocess.Popen([leeward, "demo"], env=environment)
+        try:
+            _wait(address, process)
+            yield address
+        finally:
+            process.terminate()
+            process.wait(60)
+
+
+def _wait(address: str, process: subprocess.Popen[bytes]) -> None:
+    deadline = time.monotonic() + 180
+    while time.monotonic() < deadline and process.poll() is None:
+        try:
+            urllib.request.urlopen(f"{address}/readyz", timeout=2).close()
+            return
+        except (urllib.error.URLError, OSError):
+            time.sleep(0.2)
+    raise SystemExit("the service did not start")
+
+
+def main(folder: Path) -> None:
+    """Take every picture into ``folder``; those of the README also into docs/pictures."""
+    folder.mkdir(parents=True, exist_ok=True)
+    chromium = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))))
+    with sample_server() as address, sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=ARGUMENTS)
+        for name, ((width, height), scheme, link) in PICTURES.items():
+            context = browser.new_context(
+                viewport={"width": width, "height": height}, color_scheme=scheme, reduced_motion="reduce",
+                device_scale_factor=1 if width > 500 else 2,
+            )  # fmt: skip
+            page = context.new_page()
+            page.goto(address + link)
+            page.wait_for_function(DRAWN, timeout=60_000)
+            if "at=" in link:
+                page.wait_for_selector("[data-rank], .row", timeout=30_000)
+            page.wait_for_timeout(500)
+            page.wait_for_function(DRAWN, timeout=60_000)
+            page.screenshot(path=folder / f"{name}.png")
+            print(folder / f"{name}.png")
+            context.close()
+        browser.close()
+    for name in IN_README:
+        shutil.copy(folder / f"{name}.png", HERE / "pictures" / f"{name}.png")
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]) if len(sys.argv) > 1 else HERE / "pictures")
