@@ -4,29 +4,27 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
-from cli.output import errors, plain_errors, print_json, progress
-from layers import demo as sample_county
-from layers.catalog import catalog
-from layers.database import database_url
+from cli.database import opened
+from cli.output import Json, plain_errors, print_json, progress, say
+from cli.service import check_address, run
 from layers.errors import InvalidValue, NotFound
-from layers.importing import Options, Report, import_file
-from layers.migrate import migrate
-from layers.osm_import import import_osm
-from layers.rasters import add
-from layers.template import write_template
 
-Json = Annotated[bool, typer.Option("--json", help="Print machine-readable output.")]
+if TYPE_CHECKING:
+    from layers.importing import Report
 
 
 def layers(layer: Annotated[str | None, typer.Argument()] = None, as_json: Json = False) -> None:
     """List the layers, or the fields of one."""
     with plain_errors():
+        from rich.console import Console
+        from rich.table import Table
+
+        from layers.catalog import catalog
+
         book = catalog()
         if layer is None:
             if as_json:
@@ -48,12 +46,28 @@ def layers(layer: Annotated[str | None, typer.Argument()] = None, as_json: Json 
         Console().print(listing)
 
 
-def template(layer: str, file: Annotated[Path | None, typer.Argument()] = None) -> None:
+def template(
+    layer: str,
+    file: Annotated[Path | None, typer.Argument(help="Else LAYER.xlsx here.")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace the file when it is there.")] = False,
+) -> None:
     """Write an XLSX with the layer's headings, drop-downs of coded values and one example row."""
     with plain_errors():
+        from layers.catalog import catalog
+        from layers.template import write_template
+
+        definition = catalog()[layer]
         target = file or Path(f"{layer}.xlsx")
-        write_template(catalog(), catalog()[layer], target)
+        if not force and target.exists() and target.stat().st_size:
+            raise InvalidValue(f"{target} is there, and may have been filled in", expected="another name, or --force")
+        write_template(catalog(), definition, target)
         print(target)
+
+
+def _existing(file: Path) -> Path:
+    if not file.exists():
+        raise NotFound(f"there is no file {file}", parameter="file")
+    return file
 
 
 def _pairs(given: list[str] | None, name: str, expected: str) -> dict[str, str]:
@@ -89,6 +103,9 @@ def import_command(
 ) -> None:
     """Import a file into a layer; every row is accounted for."""
     with plain_errors():
+        from layers.catalog import catalog
+        from layers.importing import Options, import_file
+
         if on_conflict not in ("skip", "update"):
             raise InvalidValue(f"{on_conflict!r} is no way out", parameter="on-conflict", expected="skip or update")
         options = Options(
@@ -97,10 +114,8 @@ def import_command(
             dry_run=dry_run, encoding=encoding, sheet=sheet, source=source, licence=licence, attribution=attribution,
         )  # fmt: skip
         catalog()[layer]
-        if not file.exists():
-            raise NotFound(f"there is no file {file}", parameter="file")
-        with database_url() as url, progress(f"import {file.name}") as tell:
-            migrate(url)
+        _existing(file)
+        with opened() as url, progress(f"import {file.name}") as tell:
             report = import_file(url, layer, file, options, tell)
         _print_report(report, as_json)
 
@@ -110,74 +125,84 @@ def _print_report(report: Report, as_json: bool) -> None:
         print_json(dataclasses.asdict(report))
         return
     for note in report.notes:
-        errors.print(f"note: {note}", markup=False, soft_wrap=True)
+        say(f"note: {note}")
     for heading, name in report.columns.items():
-        errors.print(f"column {heading} → {name}", markup=False, soft_wrap=True)
+        say(f"column {heading} → {name}")
     if report.unused:
-        errors.print(f"columns not used: {', '.join(report.unused)}", markup=False, soft_wrap=True)
+        say(f"columns not used: {', '.join(report.unused)}")
     for flag, count in sorted(report.flags.items()):
-        errors.print(f"flagged {flag}: {count}", markup=False)
+        say(f"flagged {flag}: {count}")
     for column, count in report.unread.items():
         first = [e for e in report.unread_examples if e["column"] == column][:3]
         shown = ", ".join(f"row {e['row']} {e['value']!r}" for e in first)
-        errors.print(f"unread in {column}: {count}, kept as unknown ({shown}…)", markup=False, soft_wrap=True)
+        say(f"unread in {column}: {count}, kept as unknown ({shown}…)")
     for reason, count in report.reasons.items():
-        errors.print(f"rejected {count}: {reason}", markup=False, soft_wrap=True)
+        say(f"rejected {count}: {reason}")
     if report.rejects_file:
-        errors.print(f"rejected rows, to mend and import again: {report.rejects_file}", markup=False, soft_wrap=True)
+        say(f"rejected rows, to mend and import again: {report.rejects_file}")
     print(("dry run, nothing written: " if report.dry_run else "") + report.line())
 
 
 def import_osm_command(file: Path, as_json: Json = False) -> None:
     """Import roads, facilities, shelters, teams, settlements, rivers and admin areas from an OpenStreetMap extract."""
     with plain_errors():
-        if not file.exists():
-            raise NotFound(f"there is no file {file}", parameter="file")
-        with database_url() as url, progress(f"import {file.name}") as tell:
-            migrate(url)
+        from layers.osm_import import import_osm
+
+        _existing(file)
+        with opened() as url, progress(f"import {file.name}") as tell:
             answer = import_osm(url, file, tell)
         if as_json:
             print_json(answer)
             return
         for layer, counts in answer["layers"].items():
-            print(
-                f"{layer}: objects {counts['objects']}, with rows {counts['objects_imported']}, left out {counts['left_out']}; {counts['line']}"
-            )
+            objects = f"objects {counts['objects']}, with rows {counts['objects_imported']}"
+            print(f"{layer}: {objects}, left out {counts['left_out']}; {counts['line']}")
             for reason, count in counts["left_out_reasons"].items():
-                errors.print(f"  left out {count}: {reason}", markup=False, soft_wrap=True)
+                say(f"  left out {count}: {reason}")
 
 
-def import_raster(raster: Annotated[str, typer.Argument(help="elevation, …")], file: Path) -> None:
+def import_raster(
+    raster: Annotated[str, typer.Argument(help="elevation, …")], file: Path, as_json: Json = False
+) -> None:
     """Keep a raster as a cloud-optimised GeoTIFF."""
     with plain_errors():
-        if not file.exists():
-            raise NotFound(f"there is no file {file}", parameter="file")
-        print(add(raster, file).path)
+        from layers.rasters import add
+
+        kept = add(raster, _existing(file))
+        if as_json:
+            print_json(dataclasses.asdict(kept))
+        else:
+            print(kept.path)
 
 
 def demo(
     scale: Annotated[float, typer.Option(help="Multiplies the rows.", min=0.05, max=1000)] = 1,
     load_only: Annotated[bool, typer.Option("--load-only", help="Load the county and serve nothing.")] = False,
     clear: Annotated[bool, typer.Option("--clear", help="Take the sample data away, and nothing else.")] = False,
+    as_json: Json = False,
 ) -> None:
     """Load the sample county and serve it."""
-    with plain_errors(), database_url() as url:
-        migrate(url)
-        if clear:
-            gone = sample_county.clear(url)
-            print(
-                "\n".join(f"{layer}: {count} sample rows taken away" for layer, count in gone.items())
-                or "no sample data"
-            )
-            return
-        with progress("sample county") as tell:
-            counts = sample_county.load(url, scale=scale, progress=tell)
-        for layer, count in counts.items():
-            errors.print(f"{layer}: {count} sample rows", markup=False)
-        if not load_only:
-            from cli.service import run
+    with plain_errors():
+        from layers import demo as sample_county
 
-            run(url)
+        serving = not load_only and not clear
+        if serving:
+            check_address()
+        with opened() as url:
+            if clear:
+                counts, words = sample_county.clear(url), "sample rows taken away"
+            else:
+                with progress("sample county") as tell:
+                    counts, words = sample_county.load(url, scale=scale, progress=tell), "sample rows"
+            if as_json:
+                print_json(counts)
+            else:
+                for layer, count in counts.items():
+                    say(f"{layer}: {count} {words}")
+                if not counts:
+                    say("no sample data")
+            if serving:
+                run(url)
 
 
 def register(app: typer.Typer) -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import signal
+from types import FrameType
+
 import typer
 
 from cli import data, database, questions, service
@@ -21,4 +24,12 @@ for module in (data, questions, service):
 
 def main() -> None:
     """Run the command line."""
+    for name in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(name) is signal.SIG_DFL:  # nohup ignores SIGHUP: so it stays
+            signal.signal(name, _end)
     app()
+
+
+def _end(number: int, _: FrameType | None) -> None:
+    """End as on Ctrl-C: what was started is stopped on the way out."""
+    raise SystemExit(128 + number)

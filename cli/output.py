@@ -6,16 +6,21 @@ import json
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from layers.errors import ClusterError, DefinitionError, InvalidValue, LeewardError, NotFound, UnknownParameter
+from layers.errors import DefinitionError, InvalidValue, LeewardError, NotFound, Unavailable, UnknownParameter
 
 errors = Console(stderr=True, highlight=False)
 WRONG_USAGE = (InvalidValue, NotFound, UnknownParameter, DefinitionError)
+Json = Annotated[bool, typer.Option("--json", help="Print machine-readable output.")]
+
+
+def say(text: str) -> None:
+    """One line for people, beside the output proper."""
+    errors.print(text, markup=False, soft_wrap=True)
 
 
 def print_json(value: Any) -> None:
@@ -29,6 +34,15 @@ def progress(what: str) -> Iterator[Callable[[float], None]]:
     if not sys.stderr.isatty():
         yield lambda _: None
         return
+    from rich.progress import (
+        BarColumn,
+        Progress,
+        TaskProgressColumn,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
+
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
@@ -46,12 +60,26 @@ def plain_errors() -> Iterator[None]:
     """Errors that the user can put right become one line and an exit code: 2 wrong usage, else 1."""
     try:
         yield
-    except LeewardError as error:
+    except Exception as raised:
+        error = _plain(raised)
+        if error is None:
+            raise
         name = f"{error.parameter}: " if error.parameter else ""
-        errors.print(f"leeward: {name}{error.detail}", markup=False, soft_wrap=True)
+        say(f"leeward: {name}{error.detail}")
         if error.expected:
-            errors.print(f"  expected: {error.expected}", markup=False, soft_wrap=True)
+            say(f"  expected: {error.expected}")
         raise typer.Exit(2 if isinstance(error, WRONG_USAGE) else 1) from None
 
 
-__all__ = ["ClusterError", "errors", "plain_errors", "print_json", "progress"]
+def _plain(error: Exception) -> LeewardError | None:
+    """The domain error that an error comes to; None when it is a fault of the program."""
+    if isinstance(error, LeewardError):
+        return error
+    if isinstance(error, BrokenPipeError):
+        return None
+    if isinstance(error, OSError):
+        where = f"{error.filename}: " if error.filename else ""
+        return Unavailable(f"{where}{error.strerror or error}")
+    from layers.database import AWAY, refusal
+
+    return Unavailable(f"the database is away: {refusal(error)}") if isinstance(error, AWAY) else None

@@ -5,15 +5,10 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
 
-from cli.output import errors, plain_errors, print_json
-from layers.catalog import catalog
-from layers.database import Readers, database_url
+from cli.database import opened
+from cli.output import Json, plain_errors, print_json, say
 from layers.errors import InvalidValue
-from layers.migrate import migrate
 
 COMPASS = ("N", "NE", "E", "SE", "S", "SW", "W", "NW")
 
@@ -29,22 +24,23 @@ def nearest(
     hazard: Annotated[str | None, typer.Option(help="Leaves out what is not fit for it.")] = None,
     places: Annotated[int | None, typer.Option(help="Places needed, persons.")] = None,
     include: Annotated[str | None, typer.Option(help="all: rank everything, leave nothing out.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the GeoJSON answer.")] = False,
+    as_json: Json = False,
 ) -> None:
     """Print the nearest shelters, teams and depots to a place, and what nearer ones were left out."""
     with plain_errors():
-        from gis.nearest import Question, nearest as answer_nearest
+        from gis.nearest import Question
+        from gis.nearest import nearest as answer_nearest
+        from layers.database import Readers
 
         if by != "line":
             raise InvalidValue(f"{by!r} is not there yet", parameter="by", expected="line")
         if include not in (None, "all"):
             raise InvalidValue(f"{include!r} is unknown", parameter="include", expected="all")
         question = Question(
-            lon=lon, lat=lat, layers=tuple((layers or "").split(",")) if layers else (), k=k, hazard=hazard, places=places,
+            lon=lon, lat=lat, layers=tuple(layers.split(",")) if layers else (), k=k, hazard=hazard, places=places,
             include_all=include == "all",
         )  # fmt: skip
-        with database_url() as url:
-            migrate(url)
+        with opened() as url:
             readers = Readers(url, size=1)
             answer = answer_nearest(readers, question)
             readers.close()
@@ -55,21 +51,27 @@ def nearest(
 
 
 def _print(answer: dict[str, Any]) -> None:
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    from layers.catalog import catalog
+
     book, screen = catalog(), Console()
     listing = Table("", "layer", "name", "distance", "direction", "places", "age", "")
     for feature in answer["features"]:
         p = feature["properties"]
         name_field = book[p["layer"]].name_field
+        name = escape(str(p.get(name_field or "", "") or "—"))
         listing.add_row(
-            str(p["rank"]), book[p["layer"]].title.zh, escape(str(p.get(name_field or "", "") or "—")), _metres(p["distance_m"]),
-            COMPASS[round(p["bearing_deg"] / 45) % 8], _places(p), _age(p.get("age_s")), "sample" if p["sample"] else "",
+            str(p["rank"]), book[p["layer"]].title.zh, name, _metres(p["distance_m"]),
+            COMPASS[round(p["bearing_deg"] / 45) % 8], _places(p), _age(p.get("age_s")),
+            "sample" if p["sample"] else "",
         )  # fmt: skip
     screen.print(listing)
     for item in answer["skipped"]:
         name = item["name"] or item["id"]
-        errors.print(
-            f"nearer, not ranked: {name}, {_metres(item['distance_m'])}: {item['reason']}", markup=False, soft_wrap=True
-        )
+        say(f"nearer, not ranked: {name}, {_metres(item['distance_m'])}: {item['reason']}")
 
 
 def _metres(distance_m: float) -> str:

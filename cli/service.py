@@ -2,35 +2,75 @@
 
 from __future__ import annotations
 
+import ctypes
 import ipaddress
+import multiprocessing
 import os
+import signal
 import socket
+import sys
+from typing import TYPE_CHECKING, Any
 
 import typer
 
-from cli.output import errors, plain_errors
-from layers.cluster import Cluster
-from layers.database import database_url, rows, transaction
-from layers.errors import InvalidValue, Unavailable
-from layers.migrate import migrate
-from layers.settings import settings
+from cli.database import opened
+from cli.output import Json, plain_errors, print_json, say
+from layers.errors import Unavailable
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
+
+PR_SET_PDEATHSIG = 1
 
 
 def run(url: str) -> None:
-    """Serve until Ctrl-C."""
+    """Serve until Ctrl-C or SIGTERM."""
     import uvicorn
 
+    from layers.settings import settings
+
     chosen = settings()
-    _check_port(chosen.host, chosen.port)
-    chosen.checked_basemap()
     os.environ["LEEWARD_SERVED_DATABASE_URL"] = url
     if not _is_loopback(chosen.host):
-        errors.print(f"listening on {chosen.host}: anyone who reaches it can read the public data", markup=False)
-    print(f"Leeward serves http://{chosen.host}:{chosen.port} (Ctrl-C stops it)", flush=True)
-    uvicorn.run(
-        "api.app:app_from_environment", factory=True, host=chosen.host, port=chosen.port, workers=chosen.workers,
-        log_level="warning", access_log=False, server_header=False, timeout_graceful_shutdown=5,
-    )  # fmt: skip
+        say(f"listening on {chosen.host}: anyone who reaches it can read the public data")
+    host = f"[{chosen.host}]" if ":" in chosen.host else chosen.host
+    print(f"Leeward serves http://{host}:{chosen.port} (Ctrl-C stops it)", flush=True)
+    try:
+        uvicorn.run(
+            "cli.service:application", factory=True, host=chosen.host, port=chosen.port, workers=chosen.workers,
+            log_level="warning", access_log=False, server_header=False, timeout_graceful_shutdown=5,
+        )  # fmt: skip
+    except SystemExit as end:
+        if end.code != 128 + signal.SIGTERM:
+            raise
+
+
+def application() -> FastAPI:
+    """The application in a server's worker, which ends when its parent is killed."""
+    from api.app import app_from_environment
+
+    if multiprocessing.parent_process() is not None and sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+    return app_from_environment()
+
+
+def check_address() -> None:
+    """Refuse an address that cannot be listened on, or a basemap that must not be shown, before any work."""
+    from layers.settings import settings
+
+    chosen = settings()
+    chosen.checked_basemap()
+    family = socket.AF_INET6 if ":" in chosen.host else socket.AF_INET
+    with socket.socket(family) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((chosen.host, chosen.port))
+        except OSError as error:
+            raise Unavailable(
+                f"port {chosen.port} of {chosen.host} cannot be used: {error.strerror}",
+                parameter="LEEWARD_PORT",
+                expected=f"a free port, such as LEEWARD_PORT={chosen.port % 65535 + 1}",
+            ) from None
 
 
 def _is_loopback(host: str) -> bool:
@@ -40,46 +80,47 @@ def _is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
-def _check_port(host: str, port: int) -> None:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-        except OSError as error:
-            raise Unavailable(
-                f"port {port} of {host} cannot be used: {error.strerror}",
-                parameter="LEEWARD_PORT",
-                expected="a free port",
-            ) from None
-
-
 def serve() -> None:
     """Serve the layers and the web map."""
-    with plain_errors(), database_url() as url:
-        migrate(url)
-        run(url)
+    with plain_errors():
+        check_address()
+        with opened() as url:
+            run(url)
 
 
-def check() -> None:
+def check(as_json: Json = False) -> None:
     """Check the set-up: database, layers, web app."""
     with plain_errors():
-        chosen = settings()
-        with database_url() as url:
-            changed = migrate(url)
-            with transaction(url) as cursor:
-                (version,) = rows(cursor, "SELECT postgis_lib_version()")[0]
-                counts = rows(cursor, "SELECT id FROM leeward.layers ORDER BY 1")
-        print(
-            f"PostGIS {version}, {len(counts)} layers"
-            + (f", brought up to date: {', '.join(changed)}" if changed else "")
-        )
-        if chosen.database_url is None and (sentence := Cluster(chosen.home).elsewhere()):
-            print(sentence)
-        built = (chosen.web / "index.html").is_file()
-        print("web app built" if built else "web app not built: ./dev setup builds it")
-        if not built:
-            raise InvalidValue("the web app is not built", expected="./dev setup")
+        from layers.settings import settings
+
+        with opened() as url:
+            answer = _state(url)
+        answer["web_app"] = (settings().web / "index.html").is_file()
+        if as_json:
+            print_json(answer)
+        else:
+            print(f"PostgreSQL {answer['postgresql']}, PostGIS {answer['postgis']}, {len(answer['layers'])} layers")
+            for layer, counts in answer["layers"].items():
+                if counts["rows"]:
+                    print(f"{layer}: {counts['rows']} rows, {counts['sample']} of them sample data")
+        if not answer["web_app"]:
+            raise Unavailable("the web app is not built", expected="./dev setup")
+
+
+def _state(url: str) -> dict[str, Any]:
+    """The versions of the database, and the rows of each layer, in all and sample rows."""
+    from layers.catalog import catalog
+    from layers.database import one, rows, sql, transaction
+    from layers.tables import table
+
+    counted = sql.SQL("SELECT count(*), count(*) FILTER (WHERE sample) FROM {}")
+    with transaction(url) as cursor:
+        counts = {d.id: rows(cursor, counted.format(table(d)))[0] for d in catalog().values()}
+        return {
+            "postgresql": one(cursor, "SHOW server_version"),
+            "postgis": one(cursor, "SELECT postgis_lib_version()"),
+            "layers": {layer: {"rows": number, "sample": sample} for layer, (number, sample) in counts.items()},
+        }
 
 
 def register(app: typer.Typer) -> None:

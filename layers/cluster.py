@@ -15,11 +15,14 @@ import os
 import pwd
 import re
 import shutil
+import signal
 import stat
 import subprocess
 import tempfile
+import threading
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -28,8 +31,14 @@ from typing import IO
 from layers.errors import ClusterError
 
 MINIMUM_VERSION = 15
+MINIMUM_POSTGIS = (3, 3)
+INSTALL = "apt-get install postgresql-15-postgis-3"
 DATABASE = "leeward"
 ROLE = "leeward"
+PORT = 5432
+ELSEWHERE = Path("/var/lib/leeward")
+NO_PROCESS = 99_999_999
+"""A number above every system's greatest process number."""
 POSTGRES_PLACES = (
     "/usr/lib/postgresql/*/bin",
     "/usr/pgsql-*/bin",
@@ -56,6 +65,15 @@ log_min_duration_statement = 2s
 log_parameter_max_length = 0
 timezone = 'UTC'
 """
+# whatever of this is there stays as it is: made anew after an interruption, never again after that
+PREPARATION = r"""
+CREATE EXTENSION IF NOT EXISTS postgis;
+SELECT 'CREATE ROLE leeward LOGIN CREATEDB CREATEROLE'
+ WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'leeward') \gexec
+\connect postgres
+SELECT 'CREATE DATABASE leeward OWNER leeward TEMPLATE template1'
+ WHERE NOT EXISTS (SELECT FROM pg_database WHERE datname = 'leeward') \gexec
+"""
 
 
 @dataclass(frozen=True)
@@ -79,16 +97,24 @@ class Cluster:
         except KeyError:
             raise ClusterError(
                 "PostgreSQL does not run as root, and there is no user `postgres`",
-                expected="apt-get install postgresql-15-postgis-3, which makes one",
+                expected=f"{INSTALL}, which makes one",
             ) from None
 
     @cached_property
     def folder(self) -> Path:
-        """Where the cluster's data lie."""
-        wanted = self.home / "postgres"
-        if self.owner.pw_uid == os.geteuid() or _can_reach(self.owner, self.home):
-            return wanted
-        return Path("/var/lib/leeward") / self.tag
+        """Where the cluster's data lie: where they were made, wherever they would be made today."""
+        inside, outside = self.home / "postgres", ELSEWHERE / self.tag
+        if self.owner.pw_uid == os.geteuid():
+            return inside
+        if _can_reach(self.owner, self.home):
+            return outside if (outside / "data").exists() and not (inside / "data").exists() else inside
+        if (inside / "data").exists():
+            raise ClusterError(
+                f"the database lies in {inside}, and the user {self.owner.pw_name} can no longer get there",
+                parameter="LEEWARD_HOME",
+                expected="chmod o+x for each folder on the way",
+            )
+        return outside
 
     @property
     def data(self) -> Path:
@@ -103,20 +129,14 @@ class Cluster:
     @property
     def url(self) -> str:
         """The connection string of the service's own role."""
-        return f"postgresql://{ROLE}@/{DATABASE}?host={self.socket}"
+        return f"postgresql://{ROLE}@/{DATABASE}?host={self.socket}&port={PORT}"
 
     @cached_property
     def programs(self) -> Path:
-        """The folder of initdb and pg_ctl, of the newest PostgreSQL that has PostGIS."""
-        found = []
-        for place in (*POSTGRES_PLACES, *os.environ.get("PATH", "").split(os.pathsep)):
-            for folder in Path("/").glob(place.strip("/")) if place else ():
-                if (folder / "initdb").is_file() and (version := _version(folder)) >= MINIMUM_VERSION:
-                    found.append((_has_postgis(folder), version, folder))
-        if not found or not max(found)[0]:
-            what = "PostGIS" if found else f"PostgreSQL {MINIMUM_VERSION} or newer"
-            raise ClusterError(f"{what} is not installed", expected="apt-get install postgresql-15-postgis-3")
-        return max(found)[2]
+        """The folder of initdb and pg_ctl: the PostgreSQL that made the data, else the newest that has PostGIS."""
+        made_by = self.data / "PG_VERSION"
+        wanted = int(made_by.read_text()) if made_by.exists() else None
+        return newest_programs(wanted)
 
     @contextmanager
     def running(self, *, keep: bool = False) -> Iterator[str]:
@@ -127,29 +147,37 @@ class Cluster:
         keep : bool
             Leave it running afterwards, until ``stop``.
         """
-        with self._opened("users.lock") as users:
-            fcntl.flock(users, fcntl.LOCK_SH)
-            with self._opened("start.lock") as starting:
-                fcntl.flock(starting, fcntl.LOCK_EX)
-                self._start()
-                if keep:
-                    (self.home / "keep").touch()
+        with self._locked("users.lock", fcntl.LOCK_SH) as users:
             try:
+                with self._locked("start.lock", fcntl.LOCK_EX), _undisturbed():
+                    self._start()
+                    if keep:
+                        (self.home / "keep").touch()
                 yield self.url
             finally:
-                self._stop_if_last(users)
+                with _undisturbed():
+                    self._stop_if_last(users)
 
     def stop(self) -> bool:
         """Stop the server; whether it was running."""
-        (self.home / "keep").unlink(missing_ok=True)
-        if not self.data.exists() or not self.is_running():
+        if not self.home.exists():
             return False
-        self._control("stop", "-m", "fast", "-w", "-t", "60")
-        return True
+        with self._locked("start.lock", fcntl.LOCK_EX):
+            (self.home / "keep").unlink(missing_ok=True)
+            if not self.is_running():
+                return False
+            self._control("stop", "-m", "fast", "-w", "-t", "60")
+            return True
 
     def is_running(self) -> bool:
-        """Whether the server answers to pg_ctl."""
-        return self._run([self.programs / "pg_ctl", "status", "-D", self.data]).returncode == 0
+        """Whether the server runs, whatever a lock file that was left behind says."""
+        try:
+            number = int((self.data / "postmaster.pid").read_text().split("\n", 1)[0])
+        except (OSError, ValueError):
+            return False
+        command = _commands().get(number, "")
+        program = command.replace("\0", " ").split(" -", 1)[0].rpartition("/")[2]
+        return program == "postgres" and (self.tag in command or str(self.data) in command)
 
     def elsewhere(self) -> str | None:
         """A sentence that says where the data lie when that is not under the home; else None."""
@@ -166,92 +194,114 @@ class Cluster:
             self.stop()
 
     @contextmanager
-    def _opened(self, name: str) -> Iterator[IO[str]]:
-        self.home.mkdir(parents=True, exist_ok=True)
-        with (self.home / name).open("a") as file:
+    def _locked(self, name: str, kind: int) -> Iterator[IO[str]]:
+        try:
+            self.home.mkdir(parents=True, exist_ok=True)
+            file = (self.home / name).open("a")
+        except OSError as error:
+            raise ClusterError(
+                f"{self.home} cannot be used: {error.strerror}",
+                parameter="LEEWARD_HOME",
+                expected="a folder that you may write to, used by one user",
+            ) from None
+        with file:
+            fcntl.flock(file, kind)
             yield file
 
     def _start(self) -> None:
+        if found := set('"\\$`\n') & set(str(self.folder)):
+            raise ClusterError(f"{self.folder}: pg_ctl takes no path with {' '.join(found)}", parameter="LEEWARD_HOME")
+        self._make_folder(self.folder)
+        self._make_folder(self.socket)
         if not (self.data / "PG_VERSION").exists():
             self._create()
-        self._make_folder(self.socket)
-        if not self.is_running():
-            if self._control(
-                "start", "-w", "-t", "60", "-l", self.folder / "log", "-o", f"-k {self.socket}", check=False
-            ):
-                self._forget_dead_server()
-                self._control("start", "-w", "-t", "60", "-l", self.folder / "log", "-o", f"-k {self.socket}")
+        if self.is_running():  # perhaps still starting, for a process that was killed
+            self._wait_until_ready()
+        else:
+            self._clear_away()
+            options = f"-k {self.socket} -p {PORT} -c cluster_name=leeward-{self.tag}"
+            self._control("start", "-w", "-t", "600", "-l", self.folder / "log", "-o", options)
         if not (self.folder / "ready").exists():
             self._prepare()
 
-    def _forget_dead_server(self) -> None:
-        """Take away the lock file of a server that was killed, whose number another process bears now."""
-        lock = self.data / "postmaster.pid"
-        with self._reading(lock) as text:
-            number = int(text.split("\n", 1)[0] or 0) if text else 0
-        if number and not _is_postgres(number):
-            lock.unlink()
-            for path in self.socket.glob(".s.PGSQL.*"):
-                path.unlink()
+    def _wait_until_ready(self, seconds: float = 600) -> None:
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline and self.is_running():
+            if (self.data / "postmaster.pid").read_text().rstrip().endswith("\nready"):
+                return
+            time.sleep(0.05)
+        raise ClusterError(f"PostgreSQL in {self.folder} does not come up", expected=f"see {self.folder / 'log'}")
 
-    @contextmanager
-    def _reading(self, path: Path) -> Iterator[str]:
-        yield path.read_text() if path.exists() else ""
+    def _clear_away(self) -> None:
+        """Take away what a killed server left: its children, its sockets, its number, which another may bear now.
+
+        The lock file itself stays: by it PostgreSQL sees whether somebody still uses the shared memory.
+        """
+        lock = self.data / "postmaster.pid"
+        if not lock.exists():
+            return
+        left = f"postgres: leeward-{self.tag}:"
+        deadline = time.monotonic() + 10
+        while (numbers := [n for n, command in _commands().items() if command.startswith(left)]) and (
+            time.monotonic() < deadline
+        ):
+            for number in numbers:
+                with suppress(ProcessLookupError):
+                    os.kill(number, signal.SIGKILL)
+            time.sleep(0.02)
+        self._write(lock, re.sub(r"^\d+", str(NO_PROCESS), lock.read_text()))
+        for path in self.socket.glob(".s.PGSQL.*"):
+            path.unlink()
 
     def _create(self) -> None:
-        self._make_folder(self.folder)
-        unfinished = self.folder / "data.new"
-        if unfinished.exists():
-            shutil.rmtree(unfinished)
+        for unfinished in self.folder.glob("data.new*"):
+            shutil.rmtree(unfinished, ignore_errors=True)
+        new = self.folder / f"data.new.{os.getpid()}"
         result = self._run(
-            [self.programs / "initdb", "-D", unfinished, "--encoding=UTF8", "--locale=C.UTF-8", "--username=postgres",
+            [self.programs / "initdb", "-D", new, "--encoding=UTF8", "--locale=C.UTF-8", "--username=postgres",
              "--auth-local=peer", "--auth-host=reject", "--data-checksums", "--no-instructions"]
         )  # fmt: skip
         if result.returncode != 0:
             raise ClusterError(f"initdb failed: {result.stderr.strip()[-500:]}")
-        self._write(unfinished / "postgresql.auto.conf", CONFIGURATION, append=True)
+        automatic = new / "postgresql.auto.conf"
+        self._write(automatic, automatic.read_text() + CONFIGURATION)
+        self._write(new / "pg_hba.conf", "local all all peer map=leeward\n")
         names = sorted({self.owner.pw_name, "root"})
-        self._write(unfinished / "pg_hba.conf", "local all all peer map=leeward\n")
-        self._write(
-            unfinished / "pg_ident.conf",
-            "".join(f"leeward {name} {role}\n" for name in names for role in ("postgres", ROLE)),
-        )
-        unfinished.rename(self.data)
+        lines = [f"leeward {name} {role}\n" for name in names for role in ("postgres", ROLE)]
+        self._write(new / "pg_ident.conf", "".join(lines))
+        new.rename(self.data)
 
     def _prepare(self) -> None:
-        self._sql("postgres", f"DROP DATABASE IF EXISTS {DATABASE}; DROP ROLE IF EXISTS {ROLE}")
-        self._sql("postgres", f"CREATE ROLE {ROLE} LOGIN CREATEDB CREATEROLE")
-        self._sql("postgres", f"CREATE DATABASE {DATABASE} OWNER {ROLE}")
-        self._sql("template1", "CREATE EXTENSION IF NOT EXISTS postgis; CREATE EXTENSION IF NOT EXISTS pg_trgm")
-        self._sql(DATABASE, "CREATE EXTENSION IF NOT EXISTS postgis; CREATE EXTENSION IF NOT EXISTS pg_trgm")
+        """Make the role and the database; what is there stays as it is."""
+        result = self._run(
+            [self.programs / "psql", "-X", "-q", "-v", "ON_ERROR_STOP=1", "-h", self.socket, "-p", str(PORT),
+             "-U", "postgres", "-d", "template1"],
+            PREPARATION,
+        )  # fmt: skip
+        if result.returncode != 0:
+            raise ClusterError(f"the database could not be made: {result.stderr.strip()[-500:]}")
         self._write(self.folder / "ready", "made by Leeward\n")
 
-    def _sql(self, database: str, text: str) -> None:
-        for statement in text.split(";"):
-            result = self._run(
-                [self.programs / "psql", "-X", "-q", "-v", "ON_ERROR_STOP=1", "-h", self.socket, "-U", "postgres",
-                 "-d", database, "-c", statement]
-            )  # fmt: skip
-            if result.returncode != 0:
-                raise ClusterError(f"{statement.strip()}: {result.stderr.strip()}")
-
-    def _control(self, verb: str, *options: str | Path, check: bool = True) -> int:
+    def _control(self, verb: str, *options: str | Path) -> None:
         result = self._run([self.programs / "pg_ctl", verb, "-s", "-D", self.data, *options])
-        if result.returncode != 0 and check:
-            log = (self.folder / "log").read_text(errors="replace") if (self.folder / "log").exists() else ""
-            raise ClusterError(f"pg_ctl {verb} failed: {result.stderr.strip()} {log[-500:]}")
-        return result.returncode
+        if result.returncode != 0:
+            log = self.folder / "log"
+            last = log.read_text(errors="replace")[-1000:].strip() if log.exists() else ""
+            raise ClusterError(f"pg_ctl {verb} failed: {result.stderr.strip()}\n{last}", expected=f"see {log}")
 
-    def _run(self, command: list[str | Path]) -> subprocess.CompletedProcess[str]:
+    def _run(self, command: list[str | Path], given: str = "") -> subprocess.CompletedProcess[str]:
         """Run a program as the owner, out of reach of the terminal's Ctrl-C."""
         as_owner: dict[str, object] = {}
         if self.owner.pw_uid != os.geteuid():
             as_owner = {"user": self.owner.pw_uid, "group": self.owner.pw_gid, "extra_groups": []}
         environment = {"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8", "HOME": self.owner.pw_dir}
-        with tempfile.TemporaryFile("w+") as output, tempfile.TemporaryFile("w+") as errors:
+        file = tempfile.TemporaryFile
+        with file("w+") as source, file("w+") as output, file("w+") as errors:
             # files, not pipes: the server inherits them and would hold a pipe open
+            source.write(given)
+            source.seek(0)
             done = subprocess.run(
-                [str(part) for part in command], stdin=subprocess.DEVNULL, stdout=output, stderr=errors, cwd="/",
+                [str(part) for part in command], stdin=source, stdout=output, stderr=errors, cwd="/", umask=0o077,
                 env=environment, start_new_session=True, check=False, **as_owner,  # type: ignore[call-overload]
             )  # fmt: skip
             output.seek(0)
@@ -260,21 +310,84 @@ class Cluster:
 
     def _make_folder(self, folder: Path) -> None:
         """A folder that only the owner may enter; refused when somebody else made it."""
-        folder.parent.mkdir(parents=True, exist_ok=True)
         try:
+            folder.parent.mkdir(parents=True, exist_ok=True)
             folder.mkdir(mode=0o700)
             os.chown(folder, self.owner.pw_uid, self.owner.pw_gid)
         except FileExistsError:
             found = folder.lstat()
             if not stat.S_ISDIR(found.st_mode) or found.st_uid != self.owner.pw_uid:
-                raise ClusterError(f"{folder} belongs to somebody else", expected="take it away") from None
+                raise ClusterError(
+                    f"{folder} belongs to somebody else; the database runs as the user {self.owner.pw_name}",
+                    expected="another LEEWARD_HOME, or that user",
+                ) from None
             folder.chmod(0o700)
+        except OSError as error:
+            raise ClusterError(f"{folder} cannot be made: {error.strerror}") from None
 
-    def _write(self, path: Path, text: str, *, append: bool = False) -> None:
-        with path.open("a" if append else "w") as file:
-            file.write(text)
-        os.chown(path, self.owner.pw_uid, self.owner.pw_gid)
-        path.chmod(0o600)
+    def _write(self, path: Path, text: str) -> None:
+        """Write a file as the owner: in the owner's folder a link may stand in its place."""
+        result = self._run(["tee", path], text)
+        if result.returncode != 0:
+            raise ClusterError(f"{path} cannot be written: {result.stderr.strip()}")
+
+
+def newest_programs(version: int | None = None) -> Path:
+    """The folder of PostgreSQL's programs, the newest that has PostGIS.
+
+    Parameters
+    ----------
+    version : int, optional
+        Only programs of that major version.
+
+    Raises
+    ------
+    ClusterError
+        When none fits.
+    """
+    found = [
+        (_postgis(folder) >= MINIMUM_POSTGIS, number, folder)
+        for folder in _program_folders()
+        if (number := _version(folder)) >= MINIMUM_VERSION and version in (None, number)
+    ]
+    if found and max(found)[0]:
+        return max(found)[2]
+    if version is not None:
+        raise ClusterError(
+            f"the data were made by PostgreSQL {version}, which is not installed here with PostGIS",
+            expected=f"apt-get install postgresql-{version}-postgis-3",
+        )
+    what = f"PostGIS {'.'.join(map(str, MINIMUM_POSTGIS))}" if found else f"PostgreSQL {MINIMUM_VERSION}"
+    raise ClusterError(f"{what} or newer is not installed", expected=INSTALL)
+
+
+def _program_folders() -> Iterator[Path]:
+    for place in (*POSTGRES_PLACES, *os.environ.get("PATH", "").split(os.pathsep)):
+        for folder in Path("/").glob(place.strip("/")) if place.startswith("/") else ():
+            if (folder / "initdb").is_file():
+                yield folder
+
+
+def _version(folder: Path) -> int:
+    try:
+        text = subprocess.run([folder / "postgres", "--version"], capture_output=True, text=True, check=True).stdout
+    except (OSError, subprocess.CalledProcessError):
+        return 0
+    found = re.search(r"(\d+)\.", text)
+    return int(found[1]) if found else 0
+
+
+def _postgis(folder: Path) -> tuple[int, ...]:
+    """The version of PostGIS that goes with the programs of a folder; () when there is none."""
+    places = [Path(f"/usr/share/postgresql/{folder.parent.name}")]
+    if (folder / "pg_config").is_file():
+        asked = subprocess.run([folder / "pg_config", "--sharedir"], capture_output=True, text=True, check=False)
+        places.insert(0, Path(asked.stdout.strip()))
+    for place in places:
+        control = place / "extension" / "postgis.control"
+        if control.is_file() and (found := re.search(r"default_version\s*=\s*'(\d+)\.(\d+)", control.read_text())):
+            return int(found[1]), int(found[2])
+    return ()
 
 
 def _can_reach(owner: pwd.struct_passwd, folder: Path) -> bool:
@@ -291,31 +404,31 @@ def _can_reach(owner: pwd.struct_passwd, folder: Path) -> bool:
     return done.returncode == 0
 
 
-def _version(folder: Path) -> int:
+def _commands() -> dict[int, str]:
+    """The command lines of the running processes, by number; NUL stands between words."""
+    if not Path("/proc/self/cmdline").exists():
+        listing = subprocess.run(["ps", "-axo", "pid=,command="], capture_output=True, text=True, check=False).stdout
+        return {int(number): command for number, command in (line.split(None, 1) for line in listing.splitlines())}
+    found = {}
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with suppress(OSError):
+            found[int(path.parent.name)] = path.read_bytes().decode(errors="replace")
+    return found
+
+
+@contextmanager
+def _undisturbed() -> Iterator[None]:
+    """Let Ctrl-C and its like wait until the block is done: half a start leaves a server that nobody stops."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    waiting: list[int] = []
+    names = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    before = {name: signal.signal(name, lambda number, _: waiting.append(number)) for name in names}
     try:
-        text = subprocess.run([folder / "postgres", "--version"], capture_output=True, text=True, check=True).stdout
-    except (OSError, subprocess.CalledProcessError):
-        return 0
-    found = re.search(r"(\d+)\.", text)
-    return int(found[1]) if found else 0
-
-
-def _has_postgis(folder: Path) -> bool:
-    configuration = folder / "pg_config"
-    shared = ""
-    if configuration.is_file():
-        shared = subprocess.run(
-            [configuration, "--sharedir"], capture_output=True, text=True, check=False
-        ).stdout.strip()
-    version = folder.parent.name
-    places = [Path(shared) / "extension"] if shared else []
-    places.append(Path(f"/usr/share/postgresql/{version}/extension"))
-    return any((place / "postgis.control").is_file() for place in places)
-
-
-def _is_postgres(number: int) -> bool:
-    """Whether a process number belongs to a running postgres."""
-    try:
-        return b"postgres" in Path(f"/proc/{number}/cmdline").read_bytes()
-    except OSError:
-        return False
+        yield
+    finally:
+        for name, handler in before.items():
+            signal.signal(name, handler)
+        for number in waiting:
+            signal.raise_signal(number)

@@ -21,6 +21,7 @@ CHINA = (72.004, 0.8293, 137.8347, 55.8271)
 GCJ_AXIS_M = 6378245.0
 GCJ_ECCENTRICITY2 = 0.00669342162296594323
 BD_PI = np.pi * 3000.0 / 180.0
+ROUND_TRIP = 1.0  # in the CRS's own unit
 DATUMS = ("GCJ-02", "BD-09")
 MARKS = str.maketrans(
     {"º": "°", "˚": "°", "度": "°", "分": "′", "秒": "″", "'": "′", "’": "′", '"': "″", "”": "″", "，": ","}
@@ -112,23 +113,38 @@ def to_wgs84(datum: str, lon: Floats, lat: Floats) -> tuple[Floats, Floats]:
 
 
 def normal_crs(text: str) -> str:
-    """A CRS named in the usual ways as ``EPSG:n``, ``GCJ-02`` or ``BD-09``.
+    """A CRS named in the usual ways as ``EPSG:n``, ``GCJ-02`` or ``BD-09``; a written-out one without a number as WKT.
 
     Raises
     ------
     InvalidValue
-        When nobody knows it.
+        When nobody knows it, or it has no longitude and latitude.
     """
     plain = text.strip().upper().replace("_", "-")
     if plain.replace("-", "") in ("GCJ02", "BD09"):
         return f"{plain.replace('-', '')[:-2]}-{plain[-2:]}"
+    expected = "EPSG:n, GCJ-02 or BD-09"
     try:
-        code = pyproj.CRS.from_user_input(text).to_epsg()
+        crs = pyproj.CRS.from_user_input(text)
     except pyproj.exceptions.CRSError:
-        code = None
-    if code is None:
-        raise InvalidValue(f"unknown CRS {text!r}", parameter="crs", expected="EPSG:n, GCJ-02 or BD-09")
-    return f"EPSG:{code}"
+        raise InvalidValue(f"unknown CRS {_short(text)!r}", parameter="crs", expected=expected) from None
+    if crs.is_compound:
+        crs = crs.sub_crs_list[0]
+    if not (crs.is_geographic or crs.is_projected) or crs.is_derived:
+        raise InvalidValue(f"{crs.name} is no CRS of longitude and latitude", parameter="crs", expected=expected)
+    if crs.is_geographic and "CRS84" in crs.name.upper():
+        return "EPSG:4326"
+    code = crs.to_epsg()
+    return f"EPSG:{code}" if code is not None else crs.to_wkt()
+
+
+def crs_name(crs: str) -> str:
+    """What to call a CRS in a report: as it is, or the name of one that is written out."""
+    return crs if crs in DATUMS or crs.startswith("EPSG:") else pyproj.CRS.from_user_input(crs).name
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= 80 else f"{text[:80]}…"
 
 
 @lru_cache(maxsize=32)
@@ -137,20 +153,24 @@ def transformer(crs: str) -> pyproj.Transformer:
     return pyproj.Transformer.from_crs(crs, "EPSG:4326", always_xy=True)
 
 
+@lru_cache(maxsize=32)
 def is_geographic(crs: str) -> bool:
     """Whether coordinates in the CRS are degrees."""
     return crs in DATUMS or bool(pyproj.CRS.from_user_input(crs).is_geographic)
 
 
 def points_to_wgs84(crs: str, x: Floats, y: Floats) -> tuple[Floats, Floats]:
-    """Longitude and latitude of points in a CRS; NaN where the CRS does not reach."""
+    """Longitude and latitude of points in a CRS; NaN where it does not reach, so that the way back leads elsewhere."""
     if crs in DATUMS:
         return to_wgs84(crs, x, y)
     if crs == "EPSG:4326":
         return x, y
-    lon, lat = transformer(crs).transform(x, y)
-    lon, lat = np.asarray(lon, float), np.asarray(lat, float)
-    good = np.isfinite(lon) & np.isfinite(lat)
+    lon, lat = (np.asarray(part, float) for part in transformer(crs).transform(x, y))
+    good = np.isfinite(lon) & np.isfinite(lat) & (np.abs(lon) <= 180) & (np.abs(lat) <= 90)
+    if not is_geographic(crs):
+        with np.errstate(invalid="ignore"):
+            back_x, back_y = transformer(crs).transform(lon, lat, direction="INVERSE")
+            good &= (np.abs(back_x - x) <= ROUND_TRIP) & (np.abs(back_y - y) <= ROUND_TRIP)
     return np.where(good, lon, np.nan), np.where(good, lat, np.nan)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import queue
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
@@ -25,12 +26,13 @@ from layers.errors import InvalidValue, Unavailable
 from layers.settings import settings
 
 __all__ = [
-    "ANONYMOUS", "Connection", "Cursor", "Readers", "copy_rows", "database_url", "execute_values", "one", "rows", "sql",
-    "statement", "transaction",
+    "ANONYMOUS", "Connection", "Cursor", "DatabaseError", "Readers", "connection_settings", "copy_rows", "database_url",
+    "execute_values", "one", "refusal", "rows", "sql", "statement", "transaction",
 ]  # fmt: skip
 
 Connection: TypeAlias = psycopg2.extensions.connection
 Cursor: TypeAlias = psycopg2.extensions.cursor
+DatabaseError = psycopg2.Error
 ANONYMOUS = "leeward_anonymous"
 AWAY = (psycopg2.OperationalError, psycopg2.InterfaceError)
 BAD_VALUE = (psycopg2.DataError, psycopg2.errors.UntranslatableCharacter)
@@ -54,7 +56,33 @@ def connect(url: str, **options: Any) -> Connection:
     try:
         return psycopg2.connect(url, connect_timeout=5, application_name="leeward", **options)
     except psycopg2.OperationalError as error:
-        raise Unavailable(f"the database cannot be reached: {str(error).strip().splitlines()[0]}") from None
+        raise Unavailable(f"the database cannot be reached: {_without_password(refusal(error), url)}") from None
+    except psycopg2.ProgrammingError:
+        raise _unreadable() from None
+
+
+def connection_settings(url: str) -> dict[str, str]:
+    """The parts of a database's URL, by libpq's names for them: host, dbname, user, password …"""
+    try:
+        return dict(psycopg2.extensions.parse_dsn(url))
+    except psycopg2.ProgrammingError:
+        raise _unreadable() from None
+
+
+def _unreadable() -> InvalidValue:
+    return InvalidValue(
+        "the database's URL cannot be read",
+        parameter="LEEWARD_DATABASE_URL",
+        expected="postgresql://USER:PASSWORD@HOST:PORT/DATABASE, with signs such as @ / : # in the password as %40 …",
+    )
+
+
+def _without_password(message: str, url: str) -> str:
+    """The message without any piece of the URL's password; libpq takes a part of one with an @ for the host."""
+    found = re.search(r"://[^:/@]*:(.*)@", url) or re.search(r"password\s*=\s*([^\s&]*)", url)
+    for piece in re.split(r"[@:/?#%&=']", found[1]) if found else ():
+        message = message.replace(piece, "***") if piece else message
+    return message
 
 
 @contextmanager
@@ -128,12 +156,12 @@ class Readers:
         except psycopg2.errors.UndefinedTable:
             raise Unavailable("the database has not been brought up to date", expected="leeward db migrate") from None
         except BAD_VALUE as error:
-            raise InvalidValue(f"a value cannot be read: {_first_line(error)}") from None
+            raise InvalidValue(f"a value cannot be read: {refusal(error)}") from None
         except AWAY as error:
             if connection is not None:
                 connection.close()
             self._forget_free()
-            raise Unavailable(f"the database is away: {_first_line(error)}") from None
+            raise Unavailable(f"the database is away: {refusal(error)}") from None
         finally:
             self._free.put(connection if connection is not None and not connection.closed else None)
 
@@ -228,5 +256,6 @@ def statement(path: Path) -> str:
     return path.read_text(encoding="utf-8")
 
 
-def _first_line(error: Exception) -> str:
+def refusal(error: Exception) -> str:
+    """What PostgreSQL says is wrong, in one line."""
     return (str(error).strip() or type(error).__name__).splitlines()[0]

@@ -9,12 +9,16 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 
-from layers.coordinates import angle, box, geometries_to_wgs84, is_geographic, points_to_wgs84
+from layers.coordinates import angle, box, crs_name, geometries_to_wgs84, is_geographic, points_to_wgs84
 from layers.definition import Definition
 from layers.errors import ImportRefused
 from layers.values import number_of, numbers
 
-SHARE_IN_DEGREES = 0.95
+HALF = 0.5
+LARGEST_ANGLE = 1000  # beyond, a number is in metres rather than a wrong angle
+SWAPPED = "longitude and latitude are swapped: the latitude is outside −90…90"
+ZERO = "longitude or latitude is exactly 0"
+OUTSIDE = "outside −180…180 by −90…90 degrees"
 REPAIR_TOLERANCE = 0.01
 POINT, LINE, POLYGON, MULTIPOINT, MULTILINE, MULTIPOLYGON, COLLECTION = 0, 1, 3, 4, 5, 6, 7
 
@@ -61,15 +65,13 @@ def coordinate_numbers(column: Any) -> NDArray[np.float64]:
     return values
 
 
-def crs_of_points(
-    x: NDArray[np.float64], y: NDArray[np.float64], stated: str | None, asked: bool
-) -> tuple[str, str | None]:
-    """The CRS in which point columns are to be read, and a sentence when that is not what was stated.
+def crs_of(x: NDArray[np.float64], y: NDArray[np.float64], stated: str | None, asked: bool) -> tuple[str, str | None]:
+    """The CRS in which coordinates are to be read, and a sentence when that is not what was stated.
 
     Parameters
     ----------
     x, y : ndarray of float
-        The first points of the file.
+        The first coordinates of the file.
     stated : str or None
         What the file, its heading or the user says.
     asked : bool
@@ -78,33 +80,30 @@ def crs_of_points(
     Raises
     ------
     ImportRefused
-        When the values are no degrees and nothing says what they are, or the user's CRS cannot be true.
+        When most values are no degrees and nothing says what they are, or what is stated cannot be true.
     """
-    known = ~(np.isnan(x) | np.isnan(y))
-    in_degrees = (np.abs(x) <= 180) & (np.abs(y) <= 180)
-    share = float(np.mean(in_degrees[known])) if known.any() else 1.0
+    known = np.isfinite(x) & np.isfinite(y)
+    in_degrees = (np.abs(x[known]) <= LARGEST_ANGLE) & (np.abs(y[known]) <= LARGEST_ANGLE)
+    degrees = not known.any() or float(np.mean(in_degrees)) >= HALF
+    first = f"the first is {x[known][0]:g}, {y[known][0]:g}" if known.any() else ""
     if stated is None:
-        if share < SHARE_IN_DEGREES:
+        if not degrees:
             raise ImportRefused(
-                f"the coordinates are no degrees (the first is {x[known][0]:g}, {y[known][0]:g}), and nothing says their CRS",
+                f"the coordinates are no degrees ({first}), and nothing says their CRS",
                 parameter="crs",
-                expected="--crs EPSG:n, for instance EPSG:4545 (CGCS2000, 3-degree zone at 108° E) or EPSG:3826 (TWD97)",
+                expected="--crs EPSG:n, such as EPSG:4545 (CGCS2000, 3-degree zone at 108° E) or EPSG:3826 (TWD97)",
             )
         return "EPSG:4326", None
-    if is_geographic(stated) or share < SHARE_IN_DEGREES:
-        if is_geographic(stated) and share < 1 - SHARE_IN_DEGREES:
-            raise ImportRefused(
-                f"the coordinates are said to be {stated}, but are no degrees (the first is {x[known][0]:g}, {y[known][0]:g})",
-                parameter="crs",
-            )
+    if is_geographic(stated) == degrees or not known.any():
         return stated, None
+    name = crs_name(stated)
+    if not degrees:
+        raise ImportRefused(f"the coordinates are said to be {name}, but are no degrees ({first})", parameter="crs")
     if asked:
         raise ImportRefused(
-            f"the coordinates are degrees (the first is {x[known][0]:g}, {y[known][0]:g}); {stated} is in metres",
-            parameter="crs",
-            expected="--crs EPSG:4326",
+            f"the coordinates are degrees ({first}); {name} is in metres", parameter="crs", expected="--crs EPSG:4326"
         )
-    return "EPSG:4326", f"the heading says {stated}, in metres, but the values are degrees: read as EPSG:4326"
+    return "EPSG:4326", f"the file says {name}, in metres, but the values are degrees: read as EPSG:4326"
 
 
 def placed_points(
@@ -115,10 +114,12 @@ def placed_points(
     wrong: dict[int, tuple[str, str | None]] = {}
     for position in np.flatnonzero(np.isnan(x) | np.isnan(y)):
         wrong[int(position)] = ("no coordinates, or they cannot be read", None)
-    for position in np.flatnonzero((np.isnan(lon) | np.isnan(lat)) & ~(np.isnan(x) | np.isnan(y))):
-        wrong[int(position)] = (f"outside the reach of {crs}", None)
+    for position in np.flatnonzero((x == 0) | (y == 0)):
+        wrong.setdefault(int(position), (ZERO, None))
     if is_geographic(crs):
         _check_degrees(x, y, wrong)
+    for position in np.flatnonzero(np.isnan(lon) | np.isnan(lat)):
+        wrong.setdefault(int(position), (f"outside the reach of {crs_name(crs)}", None))
     good = np.ones(len(x), bool)
     good[list(wrong)] = False
     geometries = np.full(len(x), None, dtype=object)
@@ -135,14 +136,9 @@ def _check_degrees(
     for position in np.flatnonzero(outside):
         x, y = lon[position], lat[position]
         if abs(y) <= 180 and abs(x) <= 90:
-            wrong[int(position)] = (
-                "longitude and latitude are swapped: the latitude is outside −90…90",
-                f"{y:.10g},{x:.10g}",
-            )
+            wrong.setdefault(int(position), (SWAPPED, f"{y:.10g},{x:.10g}"))
         else:
-            wrong[int(position)] = ("outside −180…180 by −90…90 degrees", None)
-    for position in np.flatnonzero((lon == 0) | (lat == 0)):
-        wrong.setdefault(int(position), ("longitude or latitude is exactly 0", None))
+            wrong.setdefault(int(position), (OUTSIDE, None))
 
 
 def _check_area(
@@ -172,17 +168,20 @@ def placed(definition: Definition, geometries: NDArray[Any], crs: str, area: Are
     """
     found = Placed(np.array(geometries, dtype=object), {}, {})
     for position in np.flatnonzero(shapely.is_missing(found.geometries) | shapely.is_empty(found.geometries)):
-        found.wrong[int(position)] = ("no geometry", None)
+        found.wrong[int(position)] = ("no geometry, or it cannot be read", None)
         found.geometries[position] = None
     here = _present(found)
     found.geometries[here] = shapely.force_2d(found.geometries[here])
+    if definition.dimension == 0:
+        _check_zero(found, here)
+    here = _present(found)
     _check_bounds(found, here, crs)
     here = _present(found)
     changed = geometries_to_wgs84(crs, found.geometries[here])
     finite = np.isfinite(shapely.bounds(changed)).all(axis=1) if len(changed) else np.ones(0, bool)
     found.geometries[here] = changed
     for position in here[~finite]:
-        found.wrong[int(position)] = (f"outside the reach of {crs}", None)
+        found.wrong[int(position)] = (f"outside the reach of {crs_name(crs)}", None)
         found.geometries[position] = None
     _repair(found)
     _fit_kind(definition, found)
@@ -192,15 +191,25 @@ def placed(definition: Definition, geometries: NDArray[Any], crs: str, area: Are
     if points:
         lon, lat = np.full(len(geometries), np.nan), np.full(len(geometries), np.nan)
         lon[here], lat[here] = shapely.get_x(found.geometries[here]), shapely.get_y(found.geometries[here])
-        for position in here[(lon[here] == 0) | (lat[here] == 0)]:
-            found.wrong[int(position)] = ("longitude or latitude is exactly 0", None)
-            found.geometries[position] = None
     _check_area(found, area, lon, lat)
     return found
 
 
+def corners(geometries: NDArray[Any]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """The south-western corners of geometries; NaN where there is none."""
+    bounds = shapely.bounds(geometries)
+    return bounds[:, 0], bounds[:, 1]
+
+
 def _present(found: Placed) -> NDArray[np.int64]:
     return np.flatnonzero(~shapely.is_missing(found.geometries))
+
+
+def _check_zero(found: Placed, here: NDArray[np.int64]) -> None:
+    x, y = shapely.get_x(found.geometries[here]), shapely.get_y(found.geometries[here])  # NaN where it is no point
+    for position in here[(x == 0) | (y == 0)]:
+        found.wrong[int(position)] = (ZERO, None)
+        found.geometries[position] = None
 
 
 def _check_bounds(found: Placed, here: NDArray[np.int64], crs: str) -> None:
@@ -213,9 +222,9 @@ def _check_bounds(found: Placed, here: NDArray[np.int64], crs: str) -> None:
         swapped = swapped and -90 <= west <= east <= 90 and -180 <= south <= north <= 180
         if swapped:
             proposal = f"{south:.10g},{west:.10g}" if west == east and south == north else None
-            reason = "longitude and latitude are swapped: the latitude is outside −90…90"
+            reason = SWAPPED
         else:
-            proposal, reason = None, "coordinates outside −180…180 by −90…90 degrees, or not finite"
+            proposal, reason = None, OUTSIDE
         found.wrong[int(position)] = (reason, proposal)
         found.geometries[position] = None
 
@@ -256,15 +265,10 @@ def _fit_kind(definition: Definition, found: Placed) -> None:
 
 
 def _as_kind(wanted: str, geometry: Any, kind: int) -> Any:
+    """The geometry as the wanted kind with all its parts, or None."""
+    if kind == COLLECTION:
+        geometry, kind = _joined(geometry)
     parts = shapely.get_parts(geometry)
-    if kind == COLLECTION and wanted in ("MultiPolygon", "MultiLineString"):
-        dimension = 2 if wanted == "MultiPolygon" else 1
-        parts = np.array(
-            [p for part in parts for p in shapely.get_parts(part) if shapely.get_dimensions(p) == dimension]
-        )
-        if not len(parts):
-            return None
-        kind = MULTIPOLYGON if dimension == 2 else MULTILINE
     if wanted == "Point":
         if kind == MULTIPOINT and len(parts) == 1:
             return parts[0]
@@ -279,3 +283,12 @@ def _as_kind(wanted: str, geometry: Any, kind: int) -> Any:
     if kind == MULTIPOINT and wanted == "Geometry" and len(parts) == 1:
         return parts[0]
     return None
+
+
+def _joined(collection: Any) -> tuple[Any, int]:
+    """The union of a collection of polygons, or of lines, and its kind; a mixed collection as it is."""
+    parts = shapely.get_parts(collection)
+    if shapely.get_type_id(parts).max() < COLLECTION and len(set(shapely.get_dimensions(parts))) == 1:
+        joined = shapely.union_all(parts)
+        return joined, int(shapely.get_type_id(joined))
+    return collection, COLLECTION

@@ -10,8 +10,9 @@ import codecs
 import csv
 import datetime
 import io
+import warnings
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,10 +27,16 @@ from layers.errors import ImportRefused
 
 CHUNK_ROWS = 50_000
 BLOCK_BYTES = 8 << 20
+NOTES_AT_MOST = 20
 ENCODINGS = ["utf_8", "big5", "gb18030", "cp932", "cp1252"]
 DELIMITERS = ",\t;|"
 SHEETS = {".xlsx", ".xlsm", ".xls", ".xlsb", ".ods"}
+SPREADSHEET_MARKS = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")
 VECTOR_TEXT = {".mif", ".tab", ".gpx", ".gml", ".kml", ".geojsonl", ".geojsons", ".dxf", ".vrt"}
+csv.field_size_limit(BLOCK_BYTES)
+
+
+Broken = tuple[int, str, Sequence[str | None]]
 
 
 @dataclass
@@ -44,8 +51,8 @@ class Chunk:
         One for each heading; null means missing.
     geometries : ndarray of shapely geometries, shape (n,), or None
         In the file's CRS; None for a format without geometries.
-    broken : list of (row number, reason, text)
-        Rows that could not be split into columns; they stand in no other member.
+    broken : list of (row number, reason, cells)
+        Rows that do not fit the heading; they stand in no other member.
     done_ratio : float
         How much of the file is read, 0 to 1.
     """
@@ -53,7 +60,7 @@ class Chunk:
     numbers: NDArray[np.int64]
     columns: list[pa.StringArray]
     geometries: NDArray[Any] | None = None
-    broken: list[tuple[int, str, str]] = field(default_factory=list)
+    broken: list[Broken] = field(default_factory=list)
     done_ratio: float = 0.0
 
 
@@ -81,21 +88,34 @@ def table(path: Path, *, encoding: str | None = None, sheet: str | None = None, 
         raise ImportRefused(f"there is no file {path}")
     if path.is_file() and path.stat().st_size == 0:
         raise ImportRefused(f"{path.name} is empty")
-    if path.suffix.lower() in SHEETS:
-        return _spreadsheet(path, sheet)
-    if path.is_file() and _is_text_table(path):
-        return _delimited(path, encoding)
+    if path.is_file():
+        with path.open("rb") as file:
+            head = file.read(4096)
+        if _is_spreadsheet(path, head):
+            return _spreadsheet(path, sheet)
+        if _is_text_table(path, head):
+            return _delimited(path, encoding)
     return _vector(path, encoding, layer)
 
 
-def _is_text_table(path: Path) -> bool:
+def _is_spreadsheet(path: Path, head: bytes) -> bool:
+    """Whether a file is a workbook: by what it holds, whatever its ending says."""
+    if not head.startswith(SPREADSHEET_MARKS):
+        return False
+    if path.suffix.lower() in SHEETS:
+        return True
+    if not zipfile.is_zipfile(path):
+        return False
+    with zipfile.ZipFile(path) as archive:
+        return "xl/workbook.xml" in archive.namelist()
+
+
+def _is_text_table(path: Path, head: bytes) -> bool:
     if path.suffix.lower() in VECTOR_TEXT:
         return False
-    with path.open("rb") as file:
-        head = file.read(4096)
     if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         return True
-    if b"\x00" in head[:512] or head.startswith(b"PK\x03\x04"):
+    if b"\x00" in head[:512] or head.startswith(SPREADSHEET_MARKS):
         return path.suffix.lower() in {".csv", ".txt", ".tsv"}
     return not head.removeprefix(codecs.BOM_UTF8).lstrip().startswith((b"{", b"[", b"<"))
 
@@ -137,126 +157,144 @@ def encoding_of(data: bytes) -> str:
     """The likeliest encoding of bytes that are not UTF-8."""
     from charset_normalizer import from_bytes
 
-    best = from_bytes(data, cp_isolation=ENCODINGS, steps=5, chunk_size=2048).best()
-    return best.encoding if best is not None else "cp1252"
+    def best(names: list[str]) -> str:
+        found = from_bytes(data, cp_isolation=names, steps=5, chunk_size=2048).best()
+        return found.encoding if found is not None else "cp1252"
+
+    name = best(ENCODINGS)
+    if name == "cp932":  # Chinese bytes read as half-width katakana, which people hardly write any more
+        text = data.decode(name, "replace")
+        if sum("\uff61" <= sign <= "\uff9f" for sign in text) > sum("\u3040" <= sign <= "\u9fff" for sign in text):
+            return best([other for other in ENCODINGS if other != name])
+    return name
 
 
 def _delimited(path: Path, encoding: str | None) -> Table:
     notes = []
-    if encoding is None:
-        encoding = found_encoding(path)
-        if encoding != "utf-8":
-            notes.append(f"encoding found: {encoding}")
+    found = encoding or found_encoding(path)
+    if encoding is None and found != "utf-8":
+        notes.append(f"encoding found: {found}")
     try:
-        codecs.lookup(encoding)
-    except LookupError:
-        raise ImportRefused(f"unknown encoding {encoding!r}") from None
-    with _utf8(path, encoding) as file:
-        first = _first_record(file).decode("utf-8", "replace")
-    delimiter = max(DELIMITERS, key=_outside_quotes(first).count)
+        "".encode(found)
+    except (LookupError, UnicodeError, AssertionError):  # the last two from codecs that are none for text
+        raise ImportRefused(f"unknown encoding {found!r}") from None
+    row, delimiter, cells = _heading(path, found)
     if delimiter != ",":
         notes.append(f"delimiter found: {delimiter!r}")
-    cells = next(csv.reader([first], delimiter=delimiter), [])
     headings = [text.strip() for text in cells]
     while headings and not headings[-1]:
         headings.pop()
     if not headings:
         raise ImportRefused(f"{path.name} has no heading row")
-    read = encoding
+    if any("\x00" in heading for heading in headings):
+        raise ImportRefused(
+            f"{path.name} has NUL characters in its heading", expected="text; UTF-16 without a mark needs --encoding"
+        )
+    as_it_stands = encoding is None and found in ("utf-8", "utf-8-sig")
 
     def chunks() -> Iterator[Chunk]:
-        return _text_chunks(path, read, delimiter, len(cells), len(headings))
+        with _utf8(path, None if as_it_stands else found) as file:
+            yield from _text_chunks(path, file, delimiter, row, len(cells), len(headings))
 
     return Table("delimited text", headings, None, notes, chunks)
 
 
+def _heading(path: Path, encoding: str) -> tuple[int, str, list[str]]:
+    """The row number of the first record that is not blank, the delimiter, and the record's cells."""
+    with path.open(encoding=encoding, errors="replace", newline="") as file:
+        first = next((line for line in file if line.strip()), "")
+    delimiter = max(DELIMITERS, key=_outside_quotes(first).count)
+    with path.open(encoding=encoding, errors="replace", newline="") as file:
+        try:
+            for row, cells in enumerate(csv.reader(file, delimiter=delimiter), 1):
+                if any(cell.strip() for cell in cells):
+                    return row, delimiter, cells
+        except csv.Error as error:
+            raise _unreadable(path, error) from None
+    return 1, delimiter, []
+
+
 @contextmanager
-def _utf8(path: Path, encoding: str) -> Iterator[Any]:
-    """A text file as UTF-8 bytes without a mark; what cannot be read becomes the replacement character."""
+def _utf8(path: Path, encoding: str | None) -> Iterator[Any]:
+    """A text file as UTF-8 bytes; what cannot be read becomes the replacement character. None: it is UTF-8."""
     with path.open("rb") as raw:
-        yield raw if encoding == "utf-8" else codecs.EncodedFile(raw, "utf-8", encoding, errors="replace")
-
-
-def _first_record(file: Any) -> bytes:
-    """The first record that is not blank, with the lines that its quotes hold together."""
-    text = b""
-    while line := file.readline():
-        text += line
-        if not text.strip():
-            text = b""
-        elif text.count(b'"') % 2 == 0 or len(text) > BLOCK_BYTES:
-            break
-    return text
+        yield raw if encoding is None else codecs.EncodedFile(raw, "utf-8", encoding, errors="replace")
 
 
 def _outside_quotes(line: str) -> str:
     return "".join(line.split('"')[::2])
 
 
-def _text_chunks(path: Path, encoding: str, delimiter: str, cells: int, width: int) -> Iterator[Chunk]:
-    """Chunks of a delimited text whose heading has ``cells`` columns, of which the first ``width`` bear a name."""
+def _text_chunks(path: Path, file: Any, delimiter: str, row: int, cells: int, width: int) -> Iterator[Chunk]:
+    """Chunks of a delimited text whose heading, record ``row``, has ``cells`` columns, the first ``width`` with a name.
+
+    Records that do not fit the heading come to the handler when their block is read, which is before the batch of the
+    block before is given out: they are kept until their place is reached.
+    """
     size = path.stat().st_size
     ragged: list[pyarrow.csv.InvalidRow] = []
 
-    def put_aside(row: pyarrow.csv.InvalidRow) -> str:
-        ragged.append(row)
+    def put_aside(record: pyarrow.csv.InvalidRow) -> str:
+        ragged.append(record)
         return "skip"
 
     names = [str(number) for number in range(cells)]
-    with _utf8(path, encoding) as file:
-        start = 2 + _blank_lines(path, encoding)
-        _first_record(file)
+    nothing = pa.record_batch([pa.array([], pa.string())] * cells, names)
+    read = 0  # records so far, blank ones and the heading too
+    last = nothing
+    try:
+        batches = pyarrow.csv.open_csv(
+            pa.PythonFile(file, mode="r"),
+            pyarrow.csv.ReadOptions(use_threads=False, column_names=names, block_size=BLOCK_BYTES),
+            pyarrow.csv.ParseOptions(
+                delimiter=delimiter, newlines_in_values=True, ignore_empty_lines=False, invalid_row_handler=put_aside
+            ),
+            pyarrow.csv.ConvertOptions(
+                column_types=dict.fromkeys(names, pa.string()), strings_can_be_null=True, null_values=[""],
+                check_utf8=False,
+            ),
+        )  # fmt: skip
+        for batch in batches:
+            places = _places_without(read, batch.num_rows, {record.number - 1 for record in ragged})
+            if len(places):
+                read, last = int(places[-1]) + 1, batch
+            reached = [record for record in ragged if record.number <= read]
+            ragged = [record for record in ragged if record.number > read]
+            if read >= row:
+                keep = places >= row
+                batch, places = (batch, places) if keep.all() else (batch.filter(pa.array(keep)), places[keep])
+                reached = [record for record in reached if record.number > row]
+                yield from _whole_and_ragged(batch, places + 1, reached, delimiter, width, file.tell() / size)
+    except pa.ArrowInvalid as error:
+        raise _unreadable(path, error) from None
+    rest = [record for record in ragged if record.number > row]
+    _check_last_quote(path, last, rest, delimiter)
+    yield from _whole_and_ragged(nothing, np.array([], np.int64), rest, delimiter, width, 1.0)
+
+
+def _check_last_quote(path: Path, last: pa.RecordBatch, ragged: Sequence[Any], delimiter: str) -> None:
+    """Refuse a file whose last record begins a quoted cell that goes on to the end of the file."""
+    if ragged:
         try:
-            batches = pyarrow.csv.open_csv(
-                pa.PythonFile(file, mode="r"),
-                pyarrow.csv.ReadOptions(use_threads=False, column_names=names, block_size=BLOCK_BYTES),
-                pyarrow.csv.ParseOptions(
-                    delimiter=delimiter,
-                    newlines_in_values=True,
-                    ignore_empty_lines=False,
-                    invalid_row_handler=put_aside,
-                ),
-                pyarrow.csv.ConvertOptions(
-                    column_types=dict.fromkeys(names, pa.string()),
-                    strings_can_be_null=True,
-                    null_values=[""],
-                    check_utf8=False,
-                ),
-            )
-        except pa.ArrowInvalid as error:
-            if "Empty CSV" in str(error):
-                yield Chunk(np.array([], dtype=np.int64), [pa.array([], pa.string())] * width, done_ratio=1.0)
-                return
-            raise _unreadable(path, error) from None
-        read = 0
-        while True:
-            try:
-                batch = batches.read_next_batch()
-            except StopIteration:
-                return
-            except pa.ArrowInvalid as error:
-                raise _unreadable(path, error) from None
-            aside, ragged = ragged, []
-            taken = {row.number - 1 for row in aside}
-            places = _places_without(read, batch.num_rows, taken)
-            read = max([*taken, *(places[-1:].tolist()), read - 1]) + 1
-            yield from _whole_and_ragged(batch, places + start, aside, start, delimiter, width, file.tell() / size)
+            _cells_of(ragged[-1].text, delimiter, strict=True)
+            open_quote = False
+        except csv.Error as error:
+            open_quote = "unexpected end" in str(error)
+    else:
+        cell = last.column(last.num_columns - 1)[-1].as_py() if last.num_rows else None
+        with path.open("rb") as file:
+            file.seek(max(0, path.stat().st_size - 8))
+            closed = b'"' in file.read().replace(b"\x00", b"").rstrip(b"\r\n ")[-1:]
+        open_quote = cell is not None and "\n" in cell and not closed
+    if open_quote:
+        raise _unreadable(path, "a quote is opened and never closed; the rest of the file would be one cell")
 
 
-def _unreadable(path: Path, error: Exception) -> ImportRefused:
+def _unreadable(path: Path, error: object) -> ImportRefused:
     return ImportRefused(
         f"{path.name} cannot be split into rows and columns: {str(error).splitlines()[0]}",
         expected="quotes that are closed, and one delimiter throughout",
     )
-
-
-def _blank_lines(path: Path, encoding: str) -> int:
-    """How many blank lines stand before the heading."""
-    with _utf8(path, encoding) as file:
-        count = 0
-        while (line := file.readline()) and not line.strip():
-            count += 1
-        return count
 
 
 def _places_without(start: int, count: int, taken: set[int]) -> NDArray[np.int64]:
@@ -270,38 +308,38 @@ def _places_without(start: int, count: int, taken: set[int]) -> NDArray[np.int64
 def _whole_and_ragged(
     batch: pa.RecordBatch,
     numbers: NDArray[np.int64],
-    aside: list[Any],
-    start: int,
+    ragged: Sequence[Any],
     delimiter: str,
     width: int,
     done: float,
 ) -> Iterator[Chunk]:
+    """The rows of a batch, then those that have more or fewer columns than the heading; blank ones are left out."""
     columns = [batch.column(number) for number in range(batch.num_columns)]
-    broken = []
-    short_numbers, short_rows = [], []  # type: list[int], list[list[str | None]]
-    for row in aside:
-        cells = next(csv.reader([row.text], delimiter=delimiter), [])
-        if any(cells[width:]):
-            broken.append((row.number - 1 + start, f"has {len(cells)} columns, the heading {width}", row.text))
-        elif any(cells):
-            short_numbers.append(row.number - 1 + start)
-            short_rows.append([cell or None for cell in [*cells, *[""] * width][:width]])
+    rows = [(record.number, _cells_of(record.text, delimiter)) for record in ragged]
     blank = _all_null(columns, len(numbers))
-    if blank.any():
-        keep = pa.array(~blank)
-        columns, numbers = [column.filter(keep) for column in columns], numbers[~blank]
+    extra = np.zeros(len(numbers), bool)
     for column in columns[width:]:
         if column.null_count < len(column):
-            extra = np.flatnonzero(column.is_valid().to_numpy(zero_copy_only=False))
-            broken += [(int(numbers[i]), "has a value in a column without heading", "") for i in extra]
-            keep_here = np.ones(len(numbers), bool)
-            keep_here[extra] = False
-            columns = [other.filter(pa.array(keep_here)) for other in columns]
-            numbers = numbers[keep_here]
+            extra |= column.is_valid().to_numpy(zero_copy_only=False)
+    if extra.any():
+        rows += [(int(numbers[i]), [column[int(i)].as_py() for column in columns]) for i in np.flatnonzero(extra)]
+    if blank.any() or extra.any():
+        keep = ~(blank | extra)
+        columns, numbers = [column.filter(pa.array(keep)) for column in columns], numbers[keep]
+    broken = [
+        (number, f"more cells than the heading: {len(cells)} against {width}", cells)
+        for number, cells in rows
+        if any(cells[width:])
+    ]
     yield Chunk(numbers, columns[:width], None, broken, min(done, 1.0))
-    if short_rows:
-        shorts = [pa.array(column, pa.string()) for column in zip(*short_rows, strict=True)]
-        yield Chunk(np.array(short_numbers, dtype=np.int64), shorts, None, [], min(done, 1.0))
+    short = [(number, cells) for number, cells in rows if any(cells) and not any(cells[width:])]
+    if short:
+        filled = [[cell or None for cell in [*cells, *[None] * width][:width]] for _, cells in short]
+        yield _chunk([number for number, _ in short], filled, width, [], min(done, 1.0))
+
+
+def _cells_of(record: str, delimiter: str, *, strict: bool = False) -> list[str]:
+    return next(csv.reader(io.StringIO(record, newline=""), delimiter=delimiter, strict=strict), [])
 
 
 def _all_null(columns: list[pa.StringArray], count: int) -> NDArray[np.bool_]:
@@ -346,7 +384,7 @@ def _spreadsheet(path: Path, sheet: str | None) -> Table:
 
 
 def _sheet_chunks(sheet: Any, width: int, start: int) -> Iterator[Chunk]:
-    numbers, rows, broken = [], [], []  # type: list[int], list[list[str | None]], list[tuple[int, str, str]]
+    numbers, rows, broken = [], [], []  # type: list[int], list[list[str | None]], list[Broken]
     heading_seen = False
     for number, cells in enumerate(sheet.iter_rows(), start + 1):
         if not any(cell != "" for cell in cells):
@@ -355,7 +393,8 @@ def _sheet_chunks(sheet: Any, width: int, start: int) -> Iterator[Chunk]:
             heading_seen = True
             continue
         if any(cell != "" for cell in cells[width:]):
-            broken.append((number, f"has a value in column {len(cells)}, which has no heading", ""))
+            reason = f"more cells than the heading: {len(cells)} against {width}"
+            broken.append((number, reason, [cell_text(cell) for cell in cells]))
             continue
         numbers.append(number)
         rows.append([cell_text(cell) for cell in [*cells[:width], *[""] * (width - len(cells))]])
@@ -379,7 +418,7 @@ def cell_text(value: Any) -> str | None:
 
 
 def _chunk(
-    numbers: list[int], rows: list[list[str | None]], width: int, broken: list[tuple[int, str, str]], done_ratio: float
+    numbers: list[int], rows: list[list[str | None]], width: int, broken: list[Broken], done_ratio: float
 ) -> Chunk:
     columns = (
         [pa.array(column, pa.string()) for column in zip(*rows, strict=True)]
@@ -397,28 +436,43 @@ def _vector(path: Path, encoding: str | None, layer: str | None) -> Table:
 
     notes: list[str] = []
     try:
-        names = [str(name) for name, _ in pyogrio.list_layers(path)]
-        if layer is not None and layer not in names:
-            raise ImportRefused(f"{path.name} has no layer {layer!r}", expected=", ".join(names))
-        chosen = layer or names[0]
-        if len(names) > 1 and layer is None:
-            notes.append(f"layer read: {chosen}; the file also has {', '.join(n for n in names if n != chosen)}")
-        if encoding is None and (data := _dbf_without_encoding(path)):
-            encoding = encoding_of(data)
-            notes.append(f"encoding found: {encoding}")
-        information = pyogrio.read_info(path, layer=chosen, encoding=encoding, force_feature_count=True)
-    except (pyogrio.errors.DataSourceError, pyogrio.errors.DataLayerError, IndexError) as error:
+        with _warnings_noted(notes):
+            names = [str(name) for name, _ in pyogrio.list_layers(path)]
+            if layer is not None and layer not in names:
+                raise ImportRefused(f"{path.name} has no layer {layer!r}", expected=", ".join(names))
+            chosen = layer or names[0]
+            if len(names) > 1 and layer is None:
+                others = ", ".join(name for name in names if name != chosen)
+                notes.append(f"layer read: {chosen}; the file also has {others}")
+            if encoding is None and (data := _dbf_without_encoding(path)):
+                encoding = encoding_of(data)
+                notes.append(f"encoding found: {encoding}")
+            information = pyogrio.read_info(path, layer=chosen, encoding=encoding, force_feature_count=True)
+    except (pyogrio.errors.DataSourceError, pyogrio.errors.DataLayerError, IndexError, LookupError) as error:
         raise ImportRefused(f"{path.name} is no file of a kind that can be read here: {error}") from None
     headings = [str(name) for name in information["fields"]]
     total = max(int(information["features"]), 1)
 
     def chunks() -> Iterator[Chunk]:
-        return _vector_chunks(path, chosen, encoding, headings, total)
+        return _vector_chunks(path, chosen, encoding, headings, total, notes)
 
     return Table(str(information["driver"]), headings, information["crs"], notes, chunks, vector=True)
 
 
-def _vector_chunks(path: Path, layer: str, encoding: str | None, headings: list[str], total: int) -> Iterator[Chunk]:
+@contextmanager
+def _warnings_noted(notes: list[str]) -> Iterator[None]:
+    """GDAL's warnings, which may say that something was left out, as notes; each once, the first twenty."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        yield
+    for text in dict.fromkeys(str(warning.message) for warning in caught):
+        if text not in notes and len(notes) < NOTES_AT_MOST:
+            notes.append(text)
+
+
+def _vector_chunks(
+    path: Path, layer: str, encoding: str | None, headings: list[str], total: int, notes: list[str]
+) -> Iterator[Chunk]:
     import pyogrio
     import shapely
 
@@ -429,7 +483,11 @@ def _vector_chunks(path: Path, layer: str, encoding: str | None, headings: list[
             reader,
         ):
             geometry_name = meta["geometry_name"] or "wkb_geometry"
-            for batch in reader:
+            while True:
+                with _warnings_noted(notes):
+                    batch = next(iter(reader), None)
+                if batch is None:
+                    return
                 count = batch.num_rows
                 names = batch.schema.names
                 columns = [_as_text(batch.column(names.index(name))) for name in headings]
@@ -440,13 +498,13 @@ def _vector_chunks(path: Path, layer: str, encoding: str | None, headings: list[
                 numbers = np.arange(start, start + count)
                 start += count
                 yield Chunk(numbers, columns, geometries, [], min(1.0, start / total))
-    except (pyogrio.errors.DataSourceError, pyogrio.errors.FeatureError, RuntimeError) as error:
+    except (pyogrio.errors.DataSourceError, pyogrio.errors.FeatureError, RuntimeError, pa.ArrowException) as error:
         raise ImportRefused(f"{path.name}: cannot be read to its end: {error}") from None
 
 
 def _as_text(column: pa.Array) -> pa.StringArray:
     if pa.types.is_string(column.type):
-        return column
+        return _as_utf8(column)
     if pa.types.is_integer(column.type) or pa.types.is_large_string(column.type):
         return column.cast(pa.string())
     if pa.types.is_list(column.type):
@@ -454,6 +512,16 @@ def _as_text(column: pa.Array) -> pa.StringArray:
             [None if value is None else ",".join(map(str, value)) for value in column.to_pylist()], pa.string()
         )
     return pa.array([cell_text(value) for value in column.to_pylist()], pa.string())
+
+
+def _as_utf8(column: pa.StringArray) -> pa.StringArray:
+    """A column of texts; bytes that are no UTF-8 become the replacement character."""
+    try:
+        column.validate(full=True)
+    except pa.ArrowInvalid:
+        texts = column.cast(pa.binary()).to_pylist()
+        return pa.array([None if text is None else text.decode("utf-8", "replace") for text in texts], pa.string())
+    return column
 
 
 def _dbf_without_encoding(path: Path) -> bytes:

@@ -6,18 +6,17 @@ import os
 from functools import lru_cache
 from pathlib import Path
 
-from pydantic import Field, field_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from layers.errors import InvalidValue
 
 GCJ_02_HOSTS = ("autonavi", "amap.com", "gtimg", "map.qq.com", "baidu", "bdimg", "google.cn", "googleapis.cn")
 
 
-class Settings(BaseSettings):
+class Settings(BaseModel):
     """What the environment says, each with a default; names are LEEWARD_ and the field in capitals."""
 
-    model_config = SettingsConfigDict(env_prefix="LEEWARD_", env_ignore_empty=True)
+    model_config = ConfigDict(frozen=True)
 
     home: Path = Field(default=Path(".leeward"), description="Where Leeward keeps its data")
     database_url: str | None = Field(default=None, description="Another PostGIS; unset: the embedded one")
@@ -25,7 +24,7 @@ class Settings(BaseSettings):
     definitions: str | None = Field(default=None, description="Folders of further layer definitions")
     area: str | None = Field(default=None, description="An admin area's code, or west,south,east,north")
     host: str = "127.0.0.1"
-    port: int = 8000
+    port: int = Field(default=8000, ge=1, le=65535)
     workers: int = Field(default=min(2, os.cpu_count() or 1), ge=1, le=64)
     pool_size: int = Field(default=8, ge=1, le=200, description="Database connections of one worker")
     statement_timeout_ms: int = Field(default=15_000, ge=100)
@@ -69,4 +68,10 @@ class Settings(BaseSettings):
 @lru_cache(maxsize=1)
 def settings() -> Settings:
     """The settings of this process, read once."""
-    return Settings()
+    given = {name: os.environ.get(f"LEEWARD_{name.upper()}") for name in Settings.model_fields}
+    try:
+        return Settings.model_validate({name: text for name, text in given.items() if text})
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = f"LEEWARD_{first['loc'][0]}".upper()
+        raise InvalidValue(f"{first['input']!r} will not do", parameter=name, expected=first["msg"]) from None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,12 +16,14 @@ import pyarrow.csv
 import shapely
 from numpy.typing import NDArray
 
+from layers.catalog import catalog
 from layers.database import Cursor, copy_rows, one, rows, sql, statement
 from layers.definition import Definition
 from layers.names import initials
-from layers.tables import index_expressions, index_statements, is_empty, key_expression, table
+from layers.tables import SAMPLE_SOURCE, index_expressions, index_statements, is_empty, key_expression, table
 from layers.values import array_text
 
+NUL, REPLACEMENT = r"\u0000", "\ufffd"  # what jsonb cannot hold, and what stands for it
 SQL = Path(__file__).parent / "sql"
 
 
@@ -109,21 +111,21 @@ class Staging:
         self.source = source
         self.import_id = import_id
         self.count = 0
-        # one import of a layer at a time; readers go on
-        cursor.execute(sql.SQL("LOCK TABLE {} IN SHARE ROW EXCLUSIVE MODE").format(table(definition)))
+        lock(cursor, [definition])
         self.direct = large and is_empty(cursor, definition)
         self.name: sql.Composable = table(definition) if self.direct else sql.Identifier("staging")
         cursor.execute("SET LOCAL work_mem = '256MB'; SET LOCAL maintenance_work_mem = '512MB'")
         if self.direct:
-            # a table that is truncated in the same transaction needs no write-ahead log where wal_level is minimal
-            cursor.execute(sql.SQL("TRUNCATE {} CASCADE").format(table(definition)))
+            if not is_pointed_to(definition):
+                # a table truncated in the same transaction needs no write-ahead log where wal_level is minimal
+                cursor.execute(sql.SQL("TRUNCATE {}").format(table(definition)))
             for name in index_expressions(definition):
                 cursor.execute(sql.SQL("DROP INDEX IF EXISTS {}").format(sql.Identifier("layers", name)))
         else:
             self._make_table()
         cursor.execute(
-            "CREATE TEMPORARY TABLE verdict (row_no bigint PRIMARY KEY, verdict text NOT NULL, fid bigint, first_row bigint)"
-            " ON COMMIT DROP"
+            "CREATE TEMPORARY TABLE verdict"
+            " (row_no bigint PRIMARY KEY, verdict text NOT NULL, fid bigint, first_row bigint) ON COMMIT DROP"
         )
 
     def _make_table(self) -> None:
@@ -159,7 +161,8 @@ class Staging:
             arrays["flags"] = pa.array([array_text(batch.flags.get(i, [])) for i in range(count)])
         if batch.unread:
             texts = [
-                json.dumps(batch.unread[i], ensure_ascii=False) if i in batch.unread else None for i in range(count)
+                json.dumps(batch.unread[i], ensure_ascii=False).replace(NUL, REPLACEMENT) if i in batch.unread else None
+                for i in range(count)
             ]
             arrays["unread"] = pa.array(texts, pa.string())
         name_field = self.definition.name_field
@@ -215,7 +218,9 @@ class Staging:
         self.cursor.execute(query)
         query_text = "SELECT v.row_no, v.first_row FROM verdict v WHERE verdict = 'duplicate' ORDER BY 1"
         for number, first in rows(self.cursor, query_text):
-            merged.rejected.append((number, f"the same key as row {first}, which was taken, with other values"))
+            merged.rejected.append(
+                (number, f"the same key as an earlier row, with other values: row {first} was taken")
+            )
 
     def _judge_known(self, merged: Merged, update: bool) -> None:
         query = sql.SQL(statement(SQL / "judge_known.sql")).format(
@@ -224,12 +229,8 @@ class Staging:
         )  # fmt: skip
         self.cursor.execute(query)
         for number, fid in rows(self.cursor, "SELECT row_no, fid FROM verdict WHERE verdict = 'conflict' ORDER BY 1"):
-            merged.rejected.append(
-                (
-                    number,
-                    f"{self.definition.id} {fid} has this key with other values; --on-conflict update would replace them",
-                )
-            )
+            reason = f"the key is there with other values: fid {fid}; --on-conflict update would replace them"
+            merged.rejected.append((number, reason))
 
     def _whole(self, name: str = "staged") -> sql.Composable:
         """A digest of all that a row says, for rows without a key."""
@@ -247,12 +248,13 @@ class Staging:
             declared=sql.SQL(" || ").join(
                 sql.SQL("coalesce(staged.{}, '')").format(sql.Identifier(n)) for n in declared
             ),
-            sample=sql.Literal(self.source == "sample"),
+            sample=sql.Literal(self.source == SAMPLE_SOURCE),
         )
         self.cursor.execute(query)
 
     def _written(self) -> list[str]:
-        own = ["flags", "unread", "name_initials", "source", "import_id", "row_no"]
+        own = ["flags", "unread", "source", "import_id", "row_no"]
+        own += ["name_initials"] if self.definition.name_field in self.fields else []
         return [*self.fields, *own, *(["geom"] if self.definition.has_geometry else [])]
 
     def _insert(self) -> int:
@@ -285,6 +287,20 @@ class Staging:
         ).format(table(self.definition), changes)
         self.cursor.execute(query)
         return int(self.cursor.rowcount)
+
+
+def lock(cursor: Cursor, definitions: Iterable[Definition]) -> None:
+    """Let no other import write to the layers until the transaction ends; readers go on.
+
+    Several layers are locked in the order of their ids, so that two imports never wait for each other.
+    """
+    for definition in sorted(definitions, key=lambda one: one.id):
+        cursor.execute(sql.SQL("LOCK TABLE {} IN SHARE ROW EXCLUSIVE MODE").format(table(definition)))
+
+
+def is_pointed_to(definition: Definition) -> bool:
+    """Whether a field of any layer points to this one: such a table cannot be truncated alone."""
+    return any(field.layer == definition.id for other in catalog().values() for field in other.fields.values())
 
 
 def arrow(values: Sequence[Any]) -> pa.Array:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import datetime
 import re
 import unicodedata
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field as member
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from dataclasses import field as member
 from typing import Any
 
 import numpy as np
@@ -19,8 +20,8 @@ from layers.definition import Definition, Field
 from layers.errors import InvalidValue
 
 MISSING = {
-    "", "-", "--", "—", "/", "n/a", "na", "nan", "null", "none", "unknown", "unk", "不详", "未知", "不明", "无数据", "暂无",
-    "待定", "待核实", "待查",
+    "", "-", "--", "—", "/", "n/a", "na", "nan", "null", "none", "unknown", "unk",
+    "不详", "未知", "不明", "无数据", "暂无", "待定", "待核实", "待查",
 }  # fmt: skip
 TRUE = {"是", "有", "yes", "y", "true", "t", "1", "√", "✓", "○", "◯", "对", "已", "有り", "あり"}
 FALSE = {"否", "无", "無", "没有", "no", "n", "false", "f", "0", "×", "✗", "未", "無し", "なし"}
@@ -72,7 +73,8 @@ TIME = re.compile(
     r"^(?P<h>\d{1,2})[:时](?P<m>\d{2})分?(?::?(?P<s>\d{2})(?:\.\d+)?秒?)?\s*(?P<half>[AaPp][Mm])?\s*(?P<zone>Z|[+-]\d{2}:?\d{2})?$"
 )
 LOCAL_ZONE = datetime.timezone(datetime.timedelta(hours=8))
-EXCEL_EPOCH = datetime.date(1899, 12, 30)
+EARLIEST_YEAR = 1000
+EXCEL_EPOCH = datetime.datetime(1899, 12, 30)
 
 
 def plain(text: str) -> str:
@@ -84,8 +86,14 @@ def plain(text: str) -> str:
 # --- columns ----------------------------------------------------------------------------------------------------------
 
 PLACES: dict[str, tuple[str, ...]] = {
-    "x": ("x", "lon", "lng", "long", "longitude", "经度", "經度", "経度", "东经", "X坐标", "X座标", "X座標", "point_x", "coord_x", "lon_wgs84", "wgs84_lon", "easting"),
-    "y": ("y", "lat", "latitude", "纬度", "緯度", "北纬", "Y坐标", "Y座标", "Y座標", "point_y", "coord_y", "lat_wgs84", "wgs84_lat", "northing"),
+    "x": (
+        "x", "lon", "lng", "long", "longitude", "经度", "經度", "経度", "东经", "X坐标", "X座标", "X座標", "point_x",
+        "coord_x", "lon_wgs84", "wgs84_lon", "easting",
+    ),
+    "y": (
+        "y", "lat", "latitude", "纬度", "緯度", "北纬", "Y坐标", "Y座标", "Y座標", "point_y", "coord_y", "lat_wgs84",
+        "wgs84_lat", "northing",
+    ),
     "wkt": ("wkt", "geom", "geometry", "the_geom", "wkt_geom", "几何", "shape"),
 }  # fmt: skip
 
@@ -139,7 +147,7 @@ def columns(
 
     def take(number: int, target: str) -> None:
         taken.add(number)
-        if target in PLACES and definition.has_geometry and target not in definition.fields:
+        if target in PLACES and target not in definition.fields:
             places.setdefault(target, number)
         else:
             fields.setdefault(target, number)
@@ -149,7 +157,8 @@ def columns(
         if heading not in by_heading:
             raise InvalidValue(f"the file has no column {heading!r}", parameter="map", expected=", ".join(headings))
         target = {"lon": "x", "lat": "y"}.get(target, target)
-        if target != "-" and target not in definition.fields and target not in PLACES:
+        known = target in definition.fields or (definition.has_geometry and target in PLACES)
+        if target != "-" and not known:
             raise InvalidValue(
                 f"{definition.id} has no field {target!r}", parameter="map", expected=", ".join(definition.fields)
             )
@@ -164,15 +173,16 @@ def columns(
             take(by_heading[heading], target)
     for name, field in definition.fields.items():
         for heading, codes in field.flag_columns.items():
-            if heading in by_heading and by_heading[heading] not in taken:
+            if heading in by_heading and by_heading[heading] not in taken and name not in fields:
                 taken.add(by_heading[heading])
                 flags[by_heading[heading]] = (name, codes)
+    by_flags = {name for name, _ in flags.values()}
     words = _words(definition)
     for exact in (True, False):  # a heading with its unit or remark in brackets counts after one without
         for number, heading in enumerate(headings):
             key = plain(heading if exact else IN_BRACKETS.sub("", heading))
             for target in words.get(key, ()):
-                if number not in taken and target not in fields and target not in places:
+                if number not in taken and not {target} & (fields.keys() | places.keys() | by_flags):
                     take(number, target)
     factors, notes = _factors(definition, headings, fields)
     unused = [heading for number, heading in enumerate(headings) if number not in taken and heading]
@@ -245,6 +255,7 @@ def reader(
     name: str,
     factor: float = 1,
     items: Mapping[str, int | None] | None = None,
+    whole_column: Callable[[], Iterable[pa.StringArray]] | None = None,
 ) -> Reader:
     """A function that reads a column of texts for a field.
 
@@ -254,6 +265,8 @@ def reader(
         What numbers are multiplied by.
     items : mapping of str to int or None
         For a field that points to another layer: source id or name to fid, None where several bear it.
+    whole_column : callable, optional
+        For dates, see ``DateReader``.
     """
     field = definition.fields[name]
     match field.type:
@@ -262,11 +275,11 @@ def reader(
         case "integer" | "number":
             return lambda column: _numbers(field, column, factor)
         case "boolean":
-            return lambda column: mapped(column, _truth, pa.bool_())
+            return lambda column: mapped(column, truth, pa.bool_())
         case "date":
-            return DateReader(with_time=False)
+            return DateReader(with_time=False, whole_column=whole_column)
         case "datetime":
-            return DateReader(with_time=True)
+            return DateReader(with_time=True, whole_column=whole_column)
         case "code":
             lookup = code_lookup(catalog, definition, field)
             return lambda column: mapped(column, lambda text: lookup.get(plain(text)), pa.string())
@@ -308,7 +321,7 @@ def _texts(field: Field, column: pa.StringArray) -> Values:
     text = pc.if_else(pc.equal(text, ""), pa.scalar(None, pa.string()), text)
     read = Values(text)
     for position in positions(pc.match_substring(text, "\x00")):
-        read.wrong[position] = "holds a NUL character"
+        read.wrong[position] = "a NUL character in a text"
     if field.pattern:
         off = positions(pc.invert(pc.match_substring_regex(text, field.pattern)))
         read.unread = {position: text[position].as_py() for position in off if not is_missing(text[position].as_py())}
@@ -352,19 +365,22 @@ def numbers(
 
 def _numbers(field: Field, column: pa.StringArray, factor: float) -> Values:
     array, unread = numbers(column, number_of)
-    array *= factor
     whole = field.type == "integer"
-    if whole:
-        rounded = np.round(array)
-        for position in np.flatnonzero((np.abs(array - rounded) > 1e-6) | (np.abs(array) > 2**53)):
-            unread[int(position)] = column[int(position)].as_py()
-            rounded[position] = np.nan
-        array = rounded
+    with np.errstate(over="ignore", invalid="ignore"):
+        array *= factor
+        odd = np.isinf(array)
+        if whole:
+            rounded = np.round(array)
+            odd |= (np.abs(array - rounded) > 1e-6) | (np.abs(array) > 2**53)
+            array = rounded
+    for position in np.flatnonzero(odd):
+        unread[int(position)] = column[int(position)].as_py()
+        array[position] = np.nan
     read = Values(pa.nulls(0), unread)
     low = -np.inf if field.minimum is None else field.minimum
     high = np.inf if field.maximum is None else field.maximum
     for position in np.flatnonzero((array < low) | (array > high)):
-        read.wrong[int(position)] = f"{column[int(position)].as_py()} is outside {low:g} to {high:g}"
+        read.wrong[int(position)] = f"a number that cannot be: {column[int(position)].as_py()}, not {low:g} to {high:g}"
     missing = np.isnan(array)
     array[missing] = 0
     read.values = pa.array(array.astype(np.int64) if whole else array, mask=missing)
@@ -421,7 +437,8 @@ class Unread:
     value: Any
 
 
-def _truth(text: str) -> bool | None:
+def truth(text: str) -> bool | None:
+    """What a word for yes or no says; None when it is neither."""
     word = plain(text)
     return True if word in TRUE else False if word in FALSE else None
 
@@ -438,42 +455,56 @@ def _items(field: Field, column: pa.StringArray, items: Mapping[str, int | None]
     read = mapped(column, items.get, pa.int64())
     for position, text in read.unread.items():
         several = text in items
-        read.wrong[position] = (
-            f"{'several items' if several else 'no item'} of {field.layer} {'are' if several else 'is'} called {text!r}"
-        )
+        read.wrong[position] = f"{'several items' if several else 'no item'} of {field.layer} so called: {text!r}"
     read.unread = {}
     return read
 
 
 class DateReader:
-    """Reads dates; the order of 3/4/2020 is settled by the first chunk in which a day over 12 decides it."""
+    """Reads dates; the order of 3/4/2020 is settled by the first day over 12 in the whole file.
 
-    def __init__(self, *, with_time: bool) -> None:
+    Parameters
+    ----------
+    whole_column : callable, optional
+        Gives all of the column, chunk by chunk; asked once, when a chunk holds such dates and none that decides.
+    """
+
+    def __init__(self, *, with_time: bool, whole_column: Callable[[], Iterable[pa.StringArray]] | None = None) -> None:
         self.with_time = with_time
+        self.whole_column = whole_column
         self.day_first: bool | None = None
         self.ambiguous = False
 
     def __call__(self, column: pa.StringArray) -> Values:
-        if self.day_first is None:
+        if self.day_first is None and not self.ambiguous:
             self._settle(column)
         return mapped(column, self._one, pa.string())
 
     def _settle(self, column: pa.StringArray) -> None:
+        self._look_at(column)
+        if self.ambiguous and self.day_first is None and self.whole_column is not None:
+            for other in self.whole_column():
+                self._look_at(other)
+                if self.day_first is not None:
+                    break
+        if self.day_first is not None:
+            self.ambiguous = False
+
+    def _look_at(self, column: pa.StringArray) -> None:
         for text in column.unique().to_pylist():
-            found = YEAR_LAST.match(text.strip()) if text else None
+            found = YEAR_LAST.match(unicodedata.normalize("NFKC", text).strip()) if text else None
             if found:
                 first, second = int(found["a"]), int(found["b"])
                 self.ambiguous = first != second or self.ambiguous
                 if first > 12 or second > 12:
                     self.day_first = first > 12
-                    self.ambiguous = False
                     return
 
     def _one(self, text: str) -> str | None:
         text = unicodedata.normalize("NFKC", text).strip()
         try:
             day, time = self._split(text)
-            if day is None:
+            if day is None or not EARLIEST_YEAR <= day.year < datetime.MAXYEAR:
                 return None
             if not self.with_time:
                 return day.isoformat()
@@ -494,10 +525,8 @@ class DateReader:
             day, month = (first, second) if self.day_first else (second, first)
             return datetime.date(int(found["y"]), month, day), found["time"]
         if re.fullmatch(r"\d{5}(\.\d+)?", text):  # a spreadsheet's serial number of the day
-            serial = float(text)
-            day = EXCEL_EPOCH + datetime.timedelta(days=int(serial))
-            seconds = round((serial % 1) * 86400)
-            return day, f"{seconds // 3600:02d}:{seconds // 60 % 60:02d}:{seconds % 60:02d}"
+            moment = EXCEL_EPOCH + datetime.timedelta(seconds=round(float(text) * 86400))
+            return moment.date(), moment.time().isoformat()
         return None, None
 
 

@@ -186,7 +186,7 @@ def _add_watch(frame: pd.DataFrame, event: Mask, rng: np.random.Generator) -> No
     frame["responsible_phone"] = tables.phones(count, several=3)
     frame["monitor_name"] = tables.people("监测员", count)
     frame["monitor_phone"] = tables.phones(count, start=10_000_001)
-    frame["withheld"] = rng.random(count) < 0.01
+    frame["withheld"] = np.zeros(count, dtype=bool)
     for field in ("monitoring_method", "warning_means", "responsible_name", "responsible_post", "responsible_phone",
                   "monitor_name", "monitor_phone"):
         frame[field] = frame[field].where(danger)

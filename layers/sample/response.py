@@ -225,7 +225,7 @@ def _add_fitness(frame: pd.DataFrame, near: pd.DataFrame, rng: np.random.Generat
     frame["manager"] = near["kind"].map(managers).fillna("村民委员会")
     frame["contact_name"] = tables.people("联系人", count)
     frame["contact_phone"] = tables.phones(count, start=20_000_001)
-    frame["withheld"] = rng.random(count) < 0.01
+    frame["withheld"] = np.zeros(count, dtype=bool)
 
 
 def _stage_comparison(frame: pd.DataFrame, lon: Floats, lat: Floats) -> None:

@@ -32,7 +32,7 @@ def with_none(frame: pd.DataFrame) -> pd.DataFrame:
         column = frame[name]
         if isinstance(column.dtype, pd.StringDtype):
             number, texts = pd.factorize(column)
-            values = np.append(texts.to_numpy(dtype=object), None)[number]
+            values = np.array([*texts, None], dtype=object)[number]
             frame[name] = pd.Series(values, index=frame.index, dtype=object)
         elif column.dtype == object:
             values = column.to_numpy(dtype=object, copy=True)

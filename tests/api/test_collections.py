@@ -29,8 +29,9 @@ def test_sample_and_real_are_counted_apart(database: str, client: TestClient) ->
     told = {c["id"]: c for c in client.get("/collections").json()["collections"]}["shelters"]
     assert told["counts"] == {"real": 1, "sample": 2}
     assert [(s["id"], s["sample"], s["count"], s["attribution"]) for s in told["sources"]] == [
-        ("test", False, 1, "© test"), ("sample", True, 2, "© sample"),
-    ]  # fmt: skip
+        ("test", False, 1, "© test"),
+        ("sample", True, 2, "© sample"),
+    ]
     assert told["extent"]["spatial"]["bbox"] == [[105, 27, 106, 28]]
     assert client.get("/collections/shelters").json() == told
 
@@ -59,9 +60,16 @@ def test_the_schema_shows_public_fields_only(client: TestClient) -> None:
 
 def test_an_item_as_geojson(database: str, client: TestClient) -> None:
     (number,) = put(
-        database, "shelters",
-        {"name": "学校", "at": (105.123456789, 27.5), "capacity_persons": 5, "contact_phone": "1", "flags": ["location_doubt"]},
-    )  # fmt: skip
+        database,
+        "shelters",
+        {
+            "name": "学校",
+            "at": (105.123456789, 27.5),
+            "capacity_persons": 5,
+            "contact_phone": "1",
+            "flags": ["location_doubt"],
+        },
+    )
     answer = client.get(f"/collections/shelters/items/{number}")
     told = answer.json()
     assert (told["type"], told["id"]) == ("Feature", number)
@@ -85,7 +93,8 @@ def test_withheld_and_missing_are_answered_alike(database: str, client: TestClie
 def test_private_and_missing_fields_are_answered_alike(client: TestClient) -> None:
     for query in ("?{}=1", "?properties={}"):
         private, missing = (
-            client.get("/collections/shelters/items" + query.format(name)) for name in ("contact_phone", "no_such_phone")
+            client.get("/collections/shelters/items" + query.format(name))
+            for name in ("contact_phone", "no_such_phone")
         )
         assert private.status_code == missing.status_code == 400
         assert private.text.replace("contact_phone", "X") == missing.text.replace("no_such_phone", "X")
@@ -106,12 +115,23 @@ def test_pages_cover_every_item_once(database: str, client: TestClient) -> None:
 @pytest.mark.parametrize(
     ("box", "inside"),
     [
-        ("0,0,10,10", ["a"]), ("9,9,9,9", []), ("5,5,5,5", ["a"]), ("170,-10,-170,10", ["east", "west"]),
-        ("-180,-90,180,90", ["a", "east", "west"]), ("0,0,-100,10,10,100", ["a"]), ("5.0000001,0,10,10", []),
+        ("0,0,10,10", ["a"]),
+        ("9,9,9,9", []),
+        ("5,5,5,5", ["a"]),
+        ("170,-10,-170,10", ["east", "west"]),
+        ("-180,-90,180,90", ["a", "east", "west"]),
+        ("0,0,-100,10,10,100", ["a"]),
+        ("5.0000001,0,10,10", []),
     ],
-)  # fmt: skip
+)
 def test_bbox(database: str, client: TestClient, box: str, inside: list[str]) -> None:
-    put(database, "shelters", {"name": "a", "at": (5, 5)}, {"name": "east", "at": (179, 0)}, {"name": "west", "at": (-179, 0)})
+    put(
+        database,
+        "shelters",
+        {"name": "a", "at": (5, 5)},
+        {"name": "east", "at": (179, 0)},
+        {"name": "west", "at": (-179, 0)},
+    )
     assert names(items(client, f"?bbox={box}")) == inside
 
 
@@ -124,21 +144,49 @@ def test_bbox_asks_the_shape_not_its_box(database: str, client: TestClient) -> N
 @pytest.mark.parametrize(
     ("query", "found"),
     [
-        ("status=open", ["a"]), ("suitable_hazards=flood", ["a"]), ("capacity_persons=10", ["b"]), ("indoor=true", ["a"]),
-        ("indoor=false", ["b"]), ("area_m2=1.5", ["a"]), ("stated_at=2026-01-01T08:00:00%2B08:00", ["a"]),
-        ("stated_at=2026-01-01", ["a"]), ("source=test", ["a", "b"]), ("sample=false", ["a", "b"]), ("sample=true", []),
-        ("flags=capacity_zero", ["b"]), ("name=a&status=open", ["a"]), ("name=a&status=closed", []), ("q=%E5%AD%A6", []),
-        ("q=A", ["a"]), ("q=xyz", ["b"]), ("q=%25", []), ("source=none", []),
+        ("status=open", ["a"]),
+        ("suitable_hazards=flood", ["a"]),
+        ("capacity_persons=10", ["b"]),
+        ("indoor=true", ["a"]),
+        ("indoor=false", ["b"]),
+        ("area_m2=1.5", ["a"]),
+        ("stated_at=2026-01-01T08:00:00%2B08:00", ["a"]),
+        ("stated_at=2026-01-01", ["a"]),
+        ("source=test", ["a", "b"]),
+        ("sample=false", ["a", "b"]),
+        ("sample=true", []),
+        ("flags=capacity_zero", ["b"]),
+        ("name=a&status=open", ["a"]),
+        ("name=a&status=closed", []),
+        ("q=%E5%AD%A6", []),
+        ("q=A", ["a"]),
+        ("q=xyz", ["b"]),
+        ("q=%25", []),
+        ("source=none", []),
     ],
-)  # fmt: skip
+)
 def test_filters(database: str, client: TestClient, query: str, found: list[str]) -> None:
     put(
-        database, "shelters",
-        {"name": "a", "at": (1, 1), "status": "open", "suitable_hazards": ["landslide", "flood"], "indoor": True,
-         "area_m2": 1.5, "stated_at": "2026-01-01T00:00:00Z"},
-        {"name": "b", "at": (1, 1), "capacity_persons": 10, "indoor": False, "flags": ["capacity_zero"],
-         "name_initials": "xyz"},
-    )  # fmt: skip
+        database,
+        "shelters",
+        {
+            "name": "a",
+            "at": (1, 1),
+            "status": "open",
+            "suitable_hazards": ["landslide", "flood"],
+            "indoor": True,
+            "area_m2": 1.5,
+            "stated_at": "2026-01-01T00:00:00Z",
+        },
+        {
+            "name": "b",
+            "at": (1, 1),
+            "capacity_persons": 10,
+            "indoor": False,
+            "flags": ["capacity_zero"],
+            "name_initials": "xyz",
+        },
+    )
     assert names(items(client, f"?{query}")) == found
 
 
@@ -161,15 +209,35 @@ def test_properties_are_chosen(database: str, client: TestClient) -> None:
 @pytest.mark.parametrize(
     ("query", "parameter"),
     [
-        ("bbox=1,2,3", "bbox"), ("bbox=nan,0,1,1", "bbox"), ("bbox=27,105,28,106", "bbox"), ("bbox=0,2,1,1", "bbox"),
-        ("bbox=181,0,182,1", "bbox"), ("limit=0", "limit"), ("limit=10001", "limit"), ("limit=1e3", "limit"),
-        ("limit=9" + "9" * 40, "limit"), ("cursor=zz", "cursor"), ("cursor=%FF", "cursor"), ("cursor=ZmlkIC0x", "cursor"),
-        ("status=shut", "status"), ("suitable_hazards=meteor", "suitable_hazards"), ("capacity_persons=x", "capacity_persons"),
-        ("capacity_persons=9223372036854775808", "capacity_persons"), ("area_m2=inf", "area_m2"), ("indoor=1", "indoor"),
-        ("stated_at=yesterday", "stated_at"), ("sample=2", "sample"), ("q=%00", "q"), ("name=%00", "name"),
-        ("colour=red", "colour"), ("fid=1", "fid"), ("geom=1", "geom"), ("name=a&name=b", "name"), ("limit=1&limit=2", "limit"),
+        ("bbox=1,2,3", "bbox"),
+        ("bbox=nan,0,1,1", "bbox"),
+        ("bbox=27,105,28,106", "bbox"),
+        ("bbox=0,2,1,1", "bbox"),
+        ("bbox=181,0,182,1", "bbox"),
+        ("limit=0", "limit"),
+        ("limit=10001", "limit"),
+        ("limit=1e3", "limit"),
+        ("limit=9" + "9" * 40, "limit"),
+        ("cursor=zz", "cursor"),
+        ("cursor=%FF", "cursor"),
+        ("cursor=ZmlkIC0x", "cursor"),
+        ("status=shut", "status"),
+        ("suitable_hazards=meteor", "suitable_hazards"),
+        ("capacity_persons=x", "capacity_persons"),
+        ("capacity_persons=9223372036854775808", "capacity_persons"),
+        ("area_m2=inf", "area_m2"),
+        ("indoor=1", "indoor"),
+        ("stated_at=yesterday", "stated_at"),
+        ("sample=2", "sample"),
+        ("q=%00", "q"),
+        ("name=%00", "name"),
+        ("colour=red", "colour"),
+        ("fid=1", "fid"),
+        ("geom=1", "geom"),
+        ("name=a&name=b", "name"),
+        ("limit=1&limit=2", "limit"),
     ],
-)  # fmt: skip
+)
 def test_wrong_values_are_refused_with_what_would_be_right(client: TestClient, query: str, parameter: str) -> None:
     answer = client.get(f"/collections/shelters/items?{query}")
     assert answer.status_code == 400, answer.text
@@ -186,9 +254,16 @@ def test_a_layer_without_geometry_has_no_box(client: TestClient) -> None:
 
 @pytest.mark.parametrize(
     "path",
-    ["/collections/castles", "/collections/castles/items", "/collections/castles/schema", "/collections/shelters/items/x",
-     "/collections/shelters/items/" + "9" * 40, "/collections/shelters/items/-1", "/collections/SHELTERS"],
-)  # fmt: skip
+    [
+        "/collections/castles",
+        "/collections/castles/items",
+        "/collections/castles/schema",
+        "/collections/shelters/items/x",
+        "/collections/shelters/items/" + "9" * 40,
+        "/collections/shelters/items/-1",
+        "/collections/SHELTERS",
+    ],
+)
 def test_what_is_not_there(client: TestClient, path: str) -> None:
     answer = client.get(path)
     assert (answer.status_code, answer.headers["content-type"]) == (404, "application/problem+json")

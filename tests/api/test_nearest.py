@@ -23,8 +23,14 @@ def test_the_answer_is_a_feature_collection(database: str, client: TestClient) -
     assert [(f["properties"]["name"], f["properties"]["rank"]) for f in told["features"]] == [("open", 1)]
     assert [(s["name"], s["reason"]) for s in told["skipped"]] == [("closed", "closed")]
     assert told["query"] == {
-        "lon": 0, "lat": 0, "layers": ["shelters"], "k": 1, "by": "line", "hazard": "flood", "places": 3,
-    }  # fmt: skip
+        "lon": 0,
+        "lat": 0,
+        "layers": ["shelters"],
+        "k": 1,
+        "by": "line",
+        "hazard": "flood",
+        "places": 3,
+    }
     assert told["answered_at"].endswith("Z")
 
 
@@ -45,17 +51,38 @@ def test_the_route_answers_as_the_fast_path_does(database: str, client: TestClie
 @pytest.mark.parametrize(
     ("query", "parameter"),
     [
-        ("", "lon"), ("lon=1", "lat"), ("lon=abc&lat=1", "lon"), ("lon=nan&lat=1", "lon"), ("lon=inf&lat=1", "lon"),
-        ("lon=1_0&lat=1", "lon"), ("lon=1e400&lat=1", "lon"), (f"lon={'1' * 40}&lat=1", "lon"), ("lon=27&lat=105", "lat"),
-        ("lon=1&lat=1&k=0", "k"), ("lon=1&lat=1&k=101", "k"), (f"lon=1&lat=1&k={'9' * 5000}", "k"), ("lon=1&lat=1&k=1.5", "k"),
-        ("lon=1&lat=1&by=road", "by"), ("lon=1&lat=1&by=crow", "by"), ("lon=1&lat=1&max_s=60", "max_s"),
-        ("lon=1&lat=1&hazard=meteor", "hazard"), ("lon=1&lat=1&hazard=%00", "hazard"), ("lon=1&lat=1&layers=x", "layers"),
-        ("lon=1&lat=1&layers=shelters%27", "layers"), ("lon=1&lat=1&places=-1", "places"), ("lon=1&lat=1&open=perhaps", "open"),
-        ("lon=1&lat=1&class=palace", "class"), ("lon=1&lat=1&max_m=-1", "max_m"), ("lon=1&lat=1&max_m=nan", "max_m"),
-        ("lon=1&lat=1&include=some", "include"), ("lon=1&lat=1&colour=red", "colour"), ("lon=1&lon=2&lat=1", "lon"),
-        ("lon=%F0%9F&lat=1", "lon"), ("lon=1&lat=1&class_=long", "class_"),
+        ("", "lon"),
+        ("lon=1", "lat"),
+        ("lon=abc&lat=1", "lon"),
+        ("lon=nan&lat=1", "lon"),
+        ("lon=inf&lat=1", "lon"),
+        ("lon=1_0&lat=1", "lon"),
+        ("lon=1e400&lat=1", "lon"),
+        (f"lon={'1' * 40}&lat=1", "lon"),
+        ("lon=27&lat=105", "lat"),
+        ("lon=1&lat=1&k=0", "k"),
+        ("lon=1&lat=1&k=101", "k"),
+        (f"lon=1&lat=1&k={'9' * 5000}", "k"),
+        ("lon=1&lat=1&k=1.5", "k"),
+        ("lon=1&lat=1&by=road", "by"),
+        ("lon=1&lat=1&by=crow", "by"),
+        ("lon=1&lat=1&max_s=60", "max_s"),
+        ("lon=1&lat=1&hazard=meteor", "hazard"),
+        ("lon=1&lat=1&hazard=%00", "hazard"),
+        ("lon=1&lat=1&layers=x", "layers"),
+        ("lon=1&lat=1&layers=shelters%27", "layers"),
+        ("lon=1&lat=1&places=-1", "places"),
+        ("lon=1&lat=1&open=perhaps", "open"),
+        ("lon=1&lat=1&class=palace", "class"),
+        ("lon=1&lat=1&max_m=-1", "max_m"),
+        ("lon=1&lat=1&max_m=nan", "max_m"),
+        ("lon=1&lat=1&include=some", "include"),
+        ("lon=1&lat=1&colour=red", "colour"),
+        ("lon=1&lon=2&lat=1", "lon"),
+        ("lon=%F0%9F&lat=1", "lon"),
+        ("lon=1&lat=1&class_=long", "class_"),
     ],
-)  # fmt: skip
+)
 def test_wrong_questions(client: TestClient, query: str, parameter: str) -> None:
     answer = client.get(f"/nearest?{query}")
     assert answer.status_code == 400, answer.text

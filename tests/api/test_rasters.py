@@ -22,13 +22,19 @@ from layers.errors import InvalidValue, NotFound
 def cone(path: Path, *, west: float = 105.0, south: float = 27.0, side: float = 1.0, nodata: bool = False) -> Path:
     """A hill in EPSG:4326, 400 cells a side; with a hole in it when asked for."""
     rows, columns = numpy.mgrid[0:400, 0:400]
-    heights = (4000 - 15 * numpy.hypot(rows - 200, columns - 200)).astype("int16")
+    heights = (30_000 - 100 * numpy.hypot(rows - 200, columns - 200)).astype("int16")
     if nodata:
         heights[150:170, 150:170] = -32768
     profile = {
-        "driver": "GTiff", "width": 400, "height": 400, "count": 1, "dtype": "int16", "crs": "EPSG:4326", "nodata": -32768,
+        "driver": "GTiff",
+        "width": 400,
+        "height": 400,
+        "count": 1,
+        "dtype": "int16",
+        "crs": "EPSG:4326",
+        "nodata": -32768,
         "transform": Affine(side / 400, 0, west, 0, -side / 400, south + side),
-    }  # fmt: skip
+    }
     with rasterio.open(path, "w", **profile) as file:
         file.write(heights, 1)
     return path
@@ -41,7 +47,7 @@ def pixels(content: bytes) -> numpy.ndarray:
             return file.read()
 
 
-TILE = "/rasters/hillshade/9/405/215.png"
+TILE = "/rasters/hillshade/9/405/215.png"  # 104.77 to 105.47 E, 27.06 to 27.68 N: its west lies off the raster
 
 
 def test_no_terrain_no_tile(client: TestClient) -> None:
@@ -66,11 +72,11 @@ def test_shading_of_a_hill(home: Path, client: TestClient, tmp_path: Path) -> No
 
 
 def test_the_side_away_from_the_light_is_dark(home: Path, client: TestClient, tmp_path: Path) -> None:
-    """On tile 8/203/107 the summit, 105.5° E 27.5° N, lies at pixel (52, 156)."""
+    """On tile 9/406/215 the summit, 105.5° E 27.5° N, lies at pixel (11, 75)."""
     rasters.add("elevation", cone(tmp_path / "cone.tif"))
-    alpha = pixels(client.get("/rasters/hillshade/8/203/107.png").content)[3].astype(int)
-    summit_x, summit_y = 5, 154
-    assert alpha[summit_y + 20, summit_x + 20] > 20
+    alpha = pixels(client.get("/rasters/hillshade/9/406/215.png").content)[3].astype(int)
+    assert alpha[75 + 40, 11 + 40] > 20  # south-east
+    assert alpha[75 - 8, 11 - 8] == 0  # north-west
 
 
 def test_unknown_heights_are_transparent(home: Path, client: TestClient, tmp_path: Path) -> None:
@@ -93,10 +99,15 @@ def test_the_sample_terrain_is_marked_and_gives_way(home: Path, client: TestClie
 @pytest.mark.parametrize(
     ("path", "status"),
     [
-        ("elevation/0/0/0", 404), ("..%2f..%2fetc%2fpasswd/0/0/0", 404), ("hillshade/0/1/0", 400), ("hillshade/40/0/0", 400),
-        ("hillshade/x/0/0", 400), ("/etc/passwd/0/0/0", 404), ("%00/0/0/0", 404),
+        ("elevation/0/0/0", 404),
+        ("..%2f..%2fetc%2fpasswd/0/0/0", 404),
+        ("hillshade/0/1/0", 400),
+        ("hillshade/40/0/0", 400),
+        ("hillshade/x/0/0", 400),
+        ("/etc/passwd/0/0/0", 404),
+        ("%00/0/0/0", 404),
     ],
-)  # fmt: skip
+)
 def test_wrong_addresses(client: TestClient, path: str, status: int) -> None:
     answer = client.get(f"/rasters/{path}.png")
     assert (answer.status_code, answer.headers["content-type"]) == (status, "application/problem+json")

@@ -15,7 +15,9 @@ def found(client: TestClient, query: str) -> list[str]:
 
 
 def test_what_a_result_tells(database: str, client: TestClient) -> None:
-    (number,) = put(database, "shelters", {"name": "马鞍中学", "at": (105, 27), "admin_area": "云岭县"}, source="sample")
+    (number,) = put(
+        database, "shelters", {"name": "马鞍中学", "at": (105, 27), "admin_area": "云岭县"}, source="sample"
+    )
     (result,) = client.get("/search?q=马鞍").json()["results"]
     assert result == {
         "layer": "shelters", "fid": number, "id": f"shelters.{number}", "name": "马鞍中学", "subtitle": "云岭县",

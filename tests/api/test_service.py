@@ -14,7 +14,13 @@ from tests.gis.rows import put, square
 
 def test_an_empty_service_shows_the_world(client: TestClient) -> None:
     told = client.get("/service").json()
-    assert (told["name"], told["bbox"], told["area"], told["sample"], told["rasters"]) == ("Leeward", None, None, False, [])
+    assert (told["name"], told["bbox"], told["area"], told["sample"], told["rasters"]) == (
+        "Leeward",
+        None,
+        None,
+        False,
+        [],
+    )
     assert told["view"]["zoom"] <= 2
     assert told["hazards"][0] == {"code": "landslide", "label": {"zh": "滑坡", "en": "Landslide"}}
     assert told["basemap"] is None
@@ -58,7 +64,14 @@ def test_alive_and_ready(client: TestClient) -> None:
 def test_without_a_database_the_service_lives_but_is_not_ready(home: Path) -> None:
     with TestClient(create_app("postgresql://nobody@127.0.0.1:1/nothing")) as running:
         assert running.get("/healthz").status_code == 200
-        paths = ("/readyz", "/nearest?lon=0&lat=0", "/collections", "/service", "/tiles/shelters/0/0/0.mvt", "/search?q=a")
+        paths = (
+            "/readyz",
+            "/nearest?lon=0&lat=0",
+            "/collections",
+            "/service",
+            "/tiles/shelters/0/0/0.mvt",
+            "/search?q=a",
+        )
         for path in paths:
             answer = running.get(path)
             assert answer.status_code == 503, path
@@ -84,7 +97,9 @@ def test_the_openapi_document_is_complete(client: TestClient) -> None:
         assert operation["summary"]
         assert "application/problem+json" in operation["responses"]["400"]["content"]
         for parameter in operation.get("parameters", []):
-            assert parameter.get("description") or parameter["schema"].get("description") or path.startswith("/coll"), parameter
+            assert parameter.get("description") or parameter["schema"].get("description") or path.startswith("/coll"), (
+                parameter
+            )
     named = {parameter["name"] for parameter in paths["/nearest"]["get"]["parameters"]}
     assert {"lon", "lat", "layers", "k", "by", "hazard", "places", "open", "class", "item", "max_m", "include"} <= named
 
@@ -132,7 +147,9 @@ def test_problems_can_be_looked_up(client: TestClient) -> None:
     assert client.get("/problems/none").status_code == 404
 
 
-@pytest.mark.parametrize("path", ["/nothing", "/collections/%00", "/%00", "/" + "a" * 5000, "/%2e%2e/%2e%2e/etc/passwd", "/docs"])
+@pytest.mark.parametrize(
+    "path", ["/nothing", "/collections/%00", "/%00", "/" + "a" * 5000, "/%2e%2e/%2e%2e/etc/passwd", "/docs"]
+)
 def test_nothing_at_an_address(client: TestClient, path: str) -> None:
     answer = client.get(path)
     assert (answer.status_code, answer.headers["content-type"]) == (404, "application/problem+json")
@@ -164,5 +181,11 @@ def test_the_web_app_is_served(home: Path, client: TestClient) -> None:
     assert client.get("/").headers["cache-control"] == "no-cache"
     assert "immutable" in client.get("/assets/index-CK3I0IzN.js").headers["cache-control"]
     assert client.get("/plain.json").headers["cache-control"] == "no-cache"
-    for path in ("/assets", "/../secret.txt", "/%2e%2e/secret.txt", "/assets/%2e%2e%2f%2e%2e%2fsecret.txt", "/link.txt"):
+    for path in (
+        "/assets",
+        "/../secret.txt",
+        "/%2e%2e/secret.txt",
+        "/assets/%2e%2e%2f%2e%2e%2fsecret.txt",
+        "/link.txt",
+    ):
         assert client.get(path).status_code == 404, path

@@ -70,11 +70,14 @@ def test_no_point_is_dropped(database: str, client: TestClient) -> None:
 
 def test_roads_come_with_the_zoom(database: str, client: TestClient) -> None:
     put(
-        database, "roads",
-        *({"source_id": name, "class": name, "at": "LINESTRING(105 27, 105.5 27.5)"}
-          for name in ("motorway", "secondary", "track", "path", "minor")),
+        database,
+        "roads",
+        *(
+            {"source_id": name, "class": name, "at": "LINESTRING(105 27, 105.5 27.5)"}
+            for name in ("motorway", "secondary", "track", "path", "minor")
+        ),
         {"source_id": "none", "at": "LINESTRING(105 27, 105.5 27.5)"},
-    )  # fmt: skip
+    )
 
     def classes(z: int) -> list[str]:
         told = layers_at(client, "roads", 105.001, 27.001, z).get("roads", {"features": []})
@@ -92,9 +95,12 @@ def test_no_danger_area_vanishes(database: str, client: TestClient, z: int) -> N
     """Neither one of ten metres, nor a strip ten kilometres long and two metres wide."""
     strip = "MULTIPOLYGON(((105 27, 105.1 27, 105.1 27.00002, 105 27.00002, 105 27)))"
     put(
-        database, "risk_zones", {"name": "small", "hazard": "flood", "at": square(105, 27, 0.0001)},
-        {"name": "strip", "hazard": "flood", "at": strip}, {"name": "large", "hazard": "flood", "at": square(104, 26, 2)},
-    )  # fmt: skip
+        database,
+        "risk_zones",
+        {"name": "small", "hazard": "flood", "at": square(105, 27, 0.0001)},
+        {"name": "strip", "hazard": "flood", "at": strip},
+        {"name": "large", "hazard": "flood", "at": square(104, 26, 2)},
+    )
     told = layers_at(client, "risk_zones", 105.00005, 27.00001, z)
     assert len(told["risk_zones"]["features"]) == 3
     assert {feature["geometry"]["type"] for feature in told["risk_zones"]["features"]} <= {"Polygon", "MultiPolygon"}
@@ -109,11 +115,18 @@ def test_a_long_line_stays_whole_at_low_zooms(database: str, client: TestClient)
 
 def test_a_mixed_layer(database: str, client: TestClient) -> None:
     put(
-        database, "hazard_sources", {"name": "p", "at": (105, 27)}, {"name": "l", "at": "LINESTRING(105 27, 105.2 27.1)"},
+        database,
+        "hazard_sources",
+        {"name": "p", "at": (105, 27)},
+        {"name": "l", "at": "LINESTRING(105 27, 105.2 27.1)"},
         {"name": "a", "at": "POLYGON((105 27, 105.1 27, 105.1 27.1, 105 27))"},
-    )  # fmt: skip
+    )
     told = layers_at(client, "hazard_sources", 105.01, 27.005, 12)
-    assert sorted(f["geometry"]["type"] for f in told["hazard_sources"]["features"]) == ["LineString", "Point", "Polygon"]
+    assert sorted(f["geometry"]["type"] for f in told["hazard_sources"]["features"]) == [
+        "LineString",
+        "Point",
+        "Polygon",
+    ]
 
 
 def test_points_beyond_the_mercator_square_have_no_tile(database: str, client: TestClient) -> None:
@@ -139,12 +152,22 @@ def test_tags_and_compression(database: str, client: TestClient) -> None:
 @pytest.mark.parametrize(
     ("path", "status"),
     [
-        ("shelters/0/1/0", 400), ("shelters/0/0/1", 400), ("shelters/23/0/0", 400), ("shelters/-1/0/0", 400),
-        ("shelters/a/0/0", 400), ("shelters/" + "9" * 40 + "/0/0", 400), ("shelters/1/1.5/0", 400), ("castles/0/0/0", 404),
-        ("shelters,castles/0/0/0", 404), ("stock/0/0/0", 404), ("/0/0/0", 404), ("shelters/0/0", 404),
-        (",".join(f"l{n}" for n in range(33)) + "/0/0/0", 400), ("shelters/%D9%A1/0/0", 400),
+        ("shelters/0/1/0", 400),
+        ("shelters/0/0/1", 400),
+        ("shelters/23/0/0", 400),
+        ("shelters/-1/0/0", 400),
+        ("shelters/a/0/0", 400),
+        ("shelters/" + "9" * 40 + "/0/0", 400),
+        ("shelters/1/1.5/0", 400),
+        ("castles/0/0/0", 404),
+        ("shelters,castles/0/0/0", 404),
+        ("stock/0/0/0", 404),
+        ("/0/0/0", 404),
+        ("shelters/0/0", 404),
+        (",".join(f"l{n}" for n in range(33)) + "/0/0/0", 400),
+        ("shelters/%D9%A1/0/0", 400),
     ],
-)  # fmt: skip
+)
 def test_wrong_addresses(client: TestClient, path: str, status: int) -> None:
     answer = client.get(f"/tiles/{path}.mvt")
     assert (answer.status_code, answer.headers["content-type"]) == (status, "application/problem+json")

@@ -7,7 +7,8 @@ import random
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings, strategies as st
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from pyproj import Geod
 
 from gis.nearest import K_AT_MOST, Question, nearest
@@ -32,7 +33,13 @@ def ask(readers: Readers, lon: float = 0, lat: float = 0, **further: Any) -> dic
 
 
 def test_three_on_the_equator(database: str, readers: Readers) -> None:
-    put(database, "shelters", {"name": "far", "at": (3, 0)}, {"name": "near", "at": (1, 0)}, {"name": "west", "at": (-2, 0)})
+    put(
+        database,
+        "shelters",
+        {"name": "far", "at": (3, 0)},
+        {"name": "near", "at": (1, 0)},
+        {"name": "west", "at": (-2, 0)},
+    )
     answer = ask(readers)
     assert [f["properties"]["name"] for f in answer["features"]] == ["near", "west", "far"]
     assert [f["properties"]["rank"] for f in answer["features"]] == [1, 2, 3]
@@ -183,7 +190,12 @@ def test_include_all_ranks_everything(database: str, readers: Readers) -> None:
 
 
 def test_huts_are_ranked_on_request(database: str, readers: Readers) -> None:
-    put(database, "shelters", {"name": "hut", "at": (1, 0), "class": "hut"}, {"name": "long", "at": (2, 0), "class": "long"})
+    put(
+        database,
+        "shelters",
+        {"name": "hut", "at": (1, 0), "class": "hut"},
+        {"name": "long", "at": (2, 0), "class": "long"},
+    )
     assert [f["properties"]["name"] for f in ask(readers, class_=("hut",))["features"]] == ["hut"]
     answer = ask(readers, class_=("long",))
     assert [f["properties"]["name"] for f in answer["features"]] == ["long"]
@@ -256,7 +268,9 @@ def test_a_rare_item_is_found_beyond_two_thousand_others(database: str, readers:
             "INSERT INTO layers.shelters (source, name, status, geom) SELECT 'test', 's' || n, 'closed',"
             " ST_SetSRID(ST_MakePoint(n * 0.0001, 0), 4326) FROM generate_series(1, 3000) AS n"
         )
-    rare = put(database, "shelters", {"name": "a", "at": (5, 0)}, {"name": "b", "at": (4, 0)}, {"name": "c", "at": (6, 0)})
+    rare = put(
+        database, "shelters", {"name": "a", "at": (5, 0)}, {"name": "b", "at": (4, 0)}, {"name": "c", "at": (6, 0)}
+    )
     assert ids(ask(readers, k=2)) == [f"shelters.{rare[1]}", f"shelters.{rare[0]}"]
     assert ids(ask(readers, k=4)) == [f"shelters.{rare[n]}" for n in (1, 0, 2)]
     assert ask(readers, k=2)["skipped_counts"] == {"shelters": 3000}
@@ -337,7 +351,9 @@ def brute_force(lon: float, lat: float, points: list[tuple[int, float, float]], 
 
 coordinates = st.one_of(
     st.tuples(st.floats(-180, 180), st.floats(-90, 90)),
-    st.tuples(st.sampled_from([-180.0, 180.0, 179.99, -179.99, 0.0]), st.sampled_from([-90.0, 90.0, 89.999, 0.0, 27.0])),
+    st.tuples(
+        st.sampled_from([-180.0, 180.0, 179.99, -179.99, 0.0]), st.sampled_from([-90.0, 90.0, 89.999, 0.0, 27.0])
+    ),
     st.tuples(st.integers(-2, 2).map(float), st.integers(-2, 2).map(float)),  # many duplicates
 )
 
@@ -367,7 +383,9 @@ def test_agrees_with_brute_force(
 
 
 @pytest.mark.parametrize(("lon", "lat"), [(105.0, 0.0), (105.3, 27.3), (1.5, 45.0), (179.9, 27.0)])
-def test_distances_and_order_agree_with_pyproj(module_database: str, module_readers: Readers, lon: float, lat: float) -> None:
+def test_distances_and_order_agree_with_pyproj(
+    module_database: str, module_readers: Readers, lon: float, lat: float
+) -> None:
     """2500 random pairs at each of four places, one of them across the antimeridian: to one millimetre."""
     chance = random.Random(f"{lon} {lat}")
     points = [((lon + chance.uniform(-1, 1) + 180) % 360 - 180, lat + chance.uniform(-1, 1)) for _ in range(400)]

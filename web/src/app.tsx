@@ -8,11 +8,12 @@ import { Help } from "./panels/help";
 import { Legend } from "./panels/legend";
 import { Panel, sheetHeight } from "./panels/panel";
 import { Tooltip } from "./panels/tooltip";
-import { themeOf } from "./state";
+import { type State, themeOf } from "./state";
 import { linkedIn } from "./url";
 
-/** What the first view keeps free: the open legend and a margin. */
-const spared = (legend: boolean) => ({ top: 24, bottom: 40, left: 24, right: legend ? 348 : 64 });
+/** What the first view keeps free: the open legend, or what lies over the phone's map, and a margin. */
+const spared = ({ legend, phone, sheet }: State) =>
+  phone ? { top: 150, bottom: sheetHeight(sheet, window.innerHeight) + 60, left: 24, right: 24 } : { top: 24, bottom: 40, left: 24, right: legend ? 348 : 64 };
 
 /** The map in its place, made once. */
 function MapPane() {
@@ -23,7 +24,7 @@ function MapPane() {
     const { state } = act;
     const whole = linkedIn(location.search).view || state.incident ? null : act.service.bbox;
     const choice = { theme: themeOf(state), lang: state.lang, visible: (id: string) => act.visible(id) };
-    const view = new MapView(holder.current, act.service, act.drawn, state.view, whole, spared(state.legend), choice, {
+    const view = new MapView(holder.current, act.service, act.drawn, state.view, whole, spared(state), choice, {
       moved: (view) => {
         act.set({ view }, "replace");
         void act.list();

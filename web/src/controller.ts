@@ -154,7 +154,7 @@ export class Controller {
     if (!incident || !answer.value) return;
     const items = [...answer.value.features.filter((one) => one.properties.layer === tab), ...answer.value.skipped.filter((one) => one.layer === tab)];
     this.foldLegend();
-    this.view?.fit([incident, ...items.flatMap((one) => positions(one.geometry))], this.state.phone ? { top: 150, left: 40, right: 70, bottom: 50 } : {});
+    this.view?.fit([incident, ...items.flatMap((one) => positions(one.geometry))], this.state.phone ? { top: 150, left: 40, right: 70, bottom: 90 } : {});
   }
 
   /** The legend makes room for an answer. */
@@ -179,7 +179,7 @@ export class Controller {
   // ---- picking on the map
 
   pick(): void {
-    this.set({ picking: true, help: false, menu: false });
+    this.set({ picking: true, help: false, menu: false, legend: false });
     if (this.state.phone) this.setSheet("low");
     this.view?.map.getCanvas().focus();
   }

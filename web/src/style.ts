@@ -259,7 +259,7 @@ class Builder {
         visibility: this.visibility(collection),
         "icon-image": imageId("rule", collection.id, index, theme),
         "icon-allow-overlap": true,
-        "icon-size": place ? 1 : ["interpolate", ["linear"], ["zoom"], 7, 0.42, 9, 0.7, 11.5, 0.76, 12, 1],
+        "icon-size": place ? 1 : ["interpolate", ["linear"], ["zoom"], 7, 0.4, 8.5, 0.5, 9.5, 0.7, 11.5, 0.76, 12, 1],
         "icon-padding": 1,
         ...(name && {
           "text-field": ["step", ["zoom"], "", Math.max(map.label_min_zoom, 0.1), name],

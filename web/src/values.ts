@@ -38,10 +38,10 @@ export function cardRows(collection: Collection, properties: Properties, text: T
   return { known, unknown };
 }
 
-/** One short line that tells items of a layer apart: up to two codes, but those in `besides`, then where it is. */
-export function subtitleOf(collection: Collection, properties: Properties, text: Text, besides: string[] = []): string {
+/** One short line that tells items of a layer apart: up to `most` codes, but those in `besides`, then where it is. */
+export function subtitleOf(collection: Collection, properties: Properties, text: Text, besides: string[] = [], most = 2): string {
   const codes = collection.layer.fields.filter((field) => field.type === "code" && field.name !== "status" && !besides.includes(field.name));
-  const parts = codes.flatMap((field) => valueText(field, properties[field.name], text) ?? []).slice(0, 2);
+  const parts = codes.flatMap((field) => valueText(field, properties[field.name], text) ?? []).slice(0, most);
   const place = ["address", "admin_area"].map((name) => properties[name]).find((value) => typeof value === "string" && value !== "");
   if (typeof place === "string") parts.push(place);
   return parts.join(" · ");

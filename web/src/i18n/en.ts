@@ -38,7 +38,7 @@ export const en: Words = {
   persons_any: "any number",
   persons_n: "{n} {n|person|people}",
   by_line: "straight line",
-  straight: "line",
+  straight: "straight",
   nearest: "nearest {n}",
   hazards_here: "The incident lies inside: {names}",
   no_candidates: "No usable entry in {layer}.",

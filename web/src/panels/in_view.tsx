@@ -44,7 +44,7 @@ export function InView() {
                   {rule && <SymbolPicture symbol={rule.symbol} />}
                   <span class="row-text">
                     <strong>{act.nameOf(feature, collection.id)}</strong>
-                    <span class="muted">{[rule?.label[lang], subtitleOf(collection, feature.properties, text, inRules)].filter(Boolean).join(" · ")}</span>
+                    <span class="muted">{[rule?.label[lang], subtitleOf(collection, feature.properties, text, inRules, 1)].filter(Boolean).join(" · ")}</span>
                   </span>
                   {feature.properties.sample === true && <span class="chip sample">{text.t("sample")}</span>}
                 </button>
