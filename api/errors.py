@@ -42,13 +42,9 @@ def problem_of(error: Exception) -> Response:
     """The response to an exception; 500 for those that are not in the table, which are logged."""
     if isinstance(error, ValidationError | RequestValidationError):
         error = invalid(error)
-    if isinstance(error, LeewardError):
-        status = STATUS.get(type(error), HTTPStatus.INTERNAL_SERVER_ERROR)
-        if type(error) not in STATUS:
-            log.error("%s", error, exc_info=error)
-        return problem(
-            status, error.slug, error.title, error.detail, parameter=error.parameter, expected=error.expected
-        )
+    if isinstance(error, LeewardError) and type(error) in STATUS:
+        further = {"parameter": error.parameter, "expected": error.expected}
+        return problem(STATUS[type(error)], error.slug, error.title, error.detail, **further)
     if isinstance(error, HTTPException):
         phrase = HTTPStatus(error.status_code).phrase
         response = problem(error.status_code, phrase.lower().replace(" ", "-"), phrase, error.detail)

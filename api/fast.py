@@ -7,6 +7,7 @@ import hashlib
 import zlib
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
 
 from starlette.datastructures import Headers
 from starlette.responses import Response
@@ -18,15 +19,17 @@ from api.context import Context
 from api.errors import problem_of
 from api.parameters import given_in, unknown_parameter
 from api.routes import nearest
-from layers.errors import NotFound
+from layers.errors import NotFound, Unavailable
 from layers.rasters import rasters as all_rasters
+from layers.settings import settings
 
 TILE_CACHE_BYTES = 32 << 20
 TILE_AGE_S = 3.0
 RASTER_CACHE_BYTES = 32 << 20
 RASTER_AGE_S = 300.0
-THREADS = 16
+WAITING_AT_MOST = 500
 Make = Callable[[], bytes]
+Result = TypeVar("Result")
 
 
 class FastPath:
@@ -38,7 +41,8 @@ class FastPath:
         self.headers = headers
         self.tiles = Cache(TILE_CACHE_BYTES, TILE_AGE_S)
         self.rasters = Cache(RASTER_CACHE_BYTES, RASTER_AGE_S)
-        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="fast")
+        self._threads = ThreadPoolExecutor(settings().pool_size, thread_name_prefix="fast")
+        self._waiting = 0
         self._under_way: dict[str, asyncio.Task[Entry]] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -84,8 +88,15 @@ class FastPath:
             return await self._raster_tile(scope, path)
         return None
 
-    async def _run(self, function: Callable[..., Response], *values: object) -> Response:
-        return await asyncio.get_running_loop().run_in_executor(self._threads, function, *values)
+    async def _run(self, function: Callable[..., Result], *values: object) -> Result:
+        """What a function returns that waits for the database, in a thread; refused when too many wait already."""
+        if self._waiting >= WAITING_AT_MOST:
+            raise Unavailable("too many questions at once; the queue is full")
+        self._waiting += 1
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._threads, function, *values)
+        finally:
+            self._waiting -= 1
 
     async def _vector_tile(self, scope: Scope, path: str) -> Response:
         names, zoom, column, row = _parts(path, "/tiles/", ".mvt")
@@ -121,7 +132,7 @@ class FastPath:
         return await asyncio.shield(task)
 
     async def _make(self, cache: Cache, key: str, make: Make) -> Entry:
-        body = await asyncio.get_running_loop().run_in_executor(self._threads, make)
+        body = await self._run(make)
         return cache.put(key, body, f'"{hashlib.blake2b(body, digest_size=12).hexdigest()}"')
 
 

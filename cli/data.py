@@ -176,7 +176,7 @@ def import_raster(
 
 
 def demo(
-    scale: Annotated[float, typer.Option(help="Multiplies the rows.", min=0.05, max=1000)] = 1,
+    scale: Annotated[float, typer.Option(help="Multiplies the rows.", min=1, max=1000)] = 1,
     load_only: Annotated[bool, typer.Option("--load-only", help="Load the county and serve nothing.")] = False,
     clear: Annotated[bool, typer.Option("--clear", help="Take the sample data away, and nothing else.")] = False,
     as_json: Json = False,

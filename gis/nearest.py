@@ -19,7 +19,7 @@ import orjson
 from layers.catalog import Catalog, catalog
 from layers.database import Readers, sql, statement
 from layers.definition import Definition, Nearest
-from layers.errors import InvalidValue
+from layers.errors import InvalidValue, StoreFailed
 from layers.features import like
 from layers.tables import view
 
@@ -30,6 +30,8 @@ TYPES = "float8, float8, text, bigint, float8, text[], text[], text[], text, tex
 HAZARD, PLACES, MAX_M, LEVEL, CLASS, SPECIALITY, ITEM_CODE, ITEM_NAME = (sql.SQL(f"${n}") for n in range(3, 11))
 CODE_FILTERS = {"level": LEVEL, "class": CLASS, "speciality": SPECIALITY}
 TRUE, FALSE, NULL = sql.SQL("true"), sql.SQL("false"), sql.SQL("NULL")
+BY_INDEX = sql.SQL("i.geom::geography <-> (SELECT point FROM question)")
+BY_DISTANCE = sql.SQL("ST_Distance(i.geom::geography, (SELECT point FROM question), false)")
 LEVELS_OF_AREAS = "admin_level"
 
 
@@ -104,6 +106,7 @@ class Shape:
     item: bool
     max_m: bool
     include_all: bool
+    by_index: bool = True
 
 
 def nearest(readers: Readers, question: Question) -> dict[str, Any]:
@@ -149,8 +152,9 @@ def nearest(readers: Readers, question: Question) -> dict[str, Any]:
 
 def nearest_json(readers: Readers, question: Question) -> bytes:
     """The answer of ``nearest`` as JSON in UTF-8, put together from PostgreSQL's own texts."""
-    question = checked(question)
-    (row,) = readers.prepared(_text(readers, catalog(), _shape(question)), _values(question), TYPES)
+    known = catalog()
+    question = checked(question, known)
+    row = _row(readers, known, question)
     place, hazards_here, *columns = row
     ranked = [columns[i] for i in range(0, len(columns), 3) if columns[i]]
     skipped = [columns[i] for i in range(1, len(columns), 3) if columns[i]]
@@ -165,6 +169,20 @@ def nearest_json(readers: Readers, question: Question) -> bytes:
         f'"place":{place or "[]"},"hazards_here":{hazards_here or "[]"},'
     )
     return text.encode() + orjson.dumps(rest)[1:]
+
+
+def _row(readers: Readers, known: Catalog, question: Question) -> tuple[Any, ...]:
+    """The one row of the answer.
+
+    PostGIS calls two points less than 6 µm apart the same, but its index can find them apart; PostgreSQL then stops
+    with "index returned tuples in wrong order". The question is asked again without the order of the index.
+    """
+    shape = _shape(question)
+    try:
+        (row,) = readers.prepared(_text(readers, known, shape), _values(question), TYPES)
+    except StoreFailed:
+        (row,) = readers.prepared(_text(readers, known, replace(shape, by_index=False)), _values(question), TYPES)
+    return row
 
 
 def statement_text(readers: Readers, question: Question) -> str:
@@ -308,6 +326,7 @@ def _layer(known: Catalog, definition: Definition, shape: Shape) -> sql.Composab
         name=_column(definition.name_field),
         k=sql.Literal(shape.k or _rules(definition).k),
         max_m=MAX_M if shape.max_m else sql.SQL("NULL::float8"),
+        order=BY_INDEX if shape.by_index else BY_DISTANCE,
         candidate=_candidate(known, definition, shape),
         all_ranked=TRUE if shape.include_all else FALSE,
         bearing=_bearing(definition),

@@ -3,15 +3,28 @@
 from __future__ import annotations
 
 import os
-import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
+from itertools import chain
 from pathlib import Path
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import TypeAdapter
 
-from layers.definition import Code, Codes, Definition, Field, Profile, Standard, load
+from layers.definition import (
+    Codes,
+    Definition,
+    Field,
+    Problem,
+    Profile,
+    Scalar,
+    Standard,
+    load,
+    read,
+    validated,
+    wrong,
+)
 from layers.errors import DefinitionError, NotFound
+from layers.positions import Keys
 from layers.settings import settings
 
 HERE = Path(__file__).parent
@@ -23,25 +36,65 @@ class Catalog(Mapping[str, Definition]):
     def __init__(self, folders: tuple[Path, ...]) -> None:
         self.folders = folders
         self.codes = {path.stem: _code_list(path) for path in sorted((HERE / "codes").glob("*.toml"))}
-        self._definitions = self._read()
+        paths = self._paths()
+        self._definitions = {stem: load(Definition, path) for stem, path in sorted(paths.items())}
         for definition in self._definitions.values():
-            self._check(definition)
+            for keys, message in chain(definition.problems(), self._problems(definition)):
+                raise wrong(paths[definition.id], keys, message)
 
-    def _read(self) -> dict[str, Definition]:
+    def _paths(self) -> dict[str, Path]:
         found: dict[str, Path] = {}
         for folder in self.folders:
+            if not folder.is_dir():
+                raise DefinitionError(f"there is no folder {folder}", parameter="LEEWARD_DEFINITIONS")
             for path in sorted(folder.glob("*.toml")):
                 if path.stem in found:
                     raise DefinitionError(f"{path}: the layer {path.stem} is already defined in {found[path.stem]}")
                 found[path.stem] = path
-        return {stem: load(Definition, path) for stem, path in sorted(found.items())}
+        return found
 
-    def _check(self, definition: Definition) -> None:
+    def _problems(self, definition: Definition) -> Iterator[Problem]:
+        """What does not fit the code lists and the other layers."""
         for name, field in definition.fields.items():
+            keys = ("fields", name)
             if field.codes is not None and field.codes not in definition.codes and field.codes not in self.codes:
-                raise DefinitionError(f"{definition.id}.toml: fields.{name}.codes: no code list {field.codes}")
+                yield (*keys, "codes"), f"no code list {field.codes}"
             if field.layer is not None and field.layer not in self._definitions:
-                raise DefinitionError(f"{definition.id}.toml: fields.{name}.layer: no layer {field.layer}")
+                yield (*keys, "layer"), f"no layer {field.layer}"
+            elif field.layer is not None and definition.id in self._pointed_to(field.layer, definition.id):
+                yield (*keys, "layer"), f"{definition.id} and {field.layer} point at each other"
+            for heading, codes in field.flag_columns.items():
+                yield from self._value_problems(definition, (*keys, "flag_columns", heading), name, codes)
+            if field.default is not None:
+                yield from self._value_problems(definition, (*keys, "default"), name, (field.default,))
+        if definition.nearest is not None:
+            for part, condition in definition.nearest.conditions():
+                where = ("nearest", part, "values")
+                yield from self._value_problems(definition, where, condition.field, condition.values)
+        for number, rule in enumerate(definition.map.rules if definition.map else ()):
+            for name, value in rule.when.items():
+                yield from self._value_problems(definition, ("map", "rules", str(number), "when", name), name, (value,))
+
+    def _value_problems(
+        self, definition: Definition, keys: Keys, name: str, values: Iterable[Scalar | None]
+    ) -> Iterator[Problem]:
+        field = definition.fields[name]
+        for value in values:
+            if field.codes is not None and value is not None and value not in self.codes_of(definition, field):
+                yield keys, f"no code {value!r} in the list {field.codes}"
+
+    def _pointed_to(self, layer: str, besides: str) -> set[str]:
+        """The layers that a layer points to, straight or through others; not what it says of itself."""
+        found: set[str] = set()
+        waiting = [layer] if layer != besides else []
+        while waiting:
+            definition = self._definitions[waiting.pop()]
+            pointed = {
+                f.layer for f in definition.fields.values() if f.layer in self._definitions and f.layer is not None
+            }
+            waiting += pointed - found - {definition.id}
+            found |= pointed - {definition.id}
+        return found
 
     def __getitem__(self, layer: str) -> Definition:
         try:
@@ -52,7 +105,7 @@ class Catalog(Mapping[str, Definition]):
     def __contains__(self, layer: object) -> bool:
         return layer in self._definitions
 
-    def __iter__(self):  # type: ignore[no-untyped-def]
+    def __iter__(self) -> Iterator[str]:
         return iter(self._definitions)
 
     def __len__(self) -> int:
@@ -90,10 +143,7 @@ def profile_of(layer: str, headings: list[str]) -> Profile | None:
 
 
 def _code_list(path: Path) -> Codes:
-    try:
-        return TypeAdapter(dict[str, Code]).validate_python(tomllib.loads(path.read_text(encoding="utf-8")))
-    except (tomllib.TOMLDecodeError, ValidationError) as error:
-        raise DefinitionError(f"{path.name}: {error}") from None
+    return validated(TypeAdapter(Codes), read(path), path)
 
 
 @lru_cache(maxsize=16)

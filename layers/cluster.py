@@ -167,6 +167,8 @@ class Cluster:
             if not self.is_running():
                 return False
             self._control("stop", "-m", "fast", "-w", "-t", "60")
+            with suppress(OSError):
+                self.socket.rmdir()
             return True
 
     def is_running(self) -> bool:
@@ -175,7 +177,7 @@ class Cluster:
             number = int((self.data / "postmaster.pid").read_text().split("\n", 1)[0])
         except (OSError, ValueError):
             return False
-        command = _commands().get(number, "")
+        command = _commands(str(number)).get(number, "")
         program = command.replace("\0", " ").split(" -", 1)[0].rpartition("/")[2]
         return program == "postgres" and (self.tag in command or str(self.data) in command)
 
@@ -404,13 +406,13 @@ def _can_reach(owner: pwd.struct_passwd, folder: Path) -> bool:
     return done.returncode == 0
 
 
-def _commands() -> dict[int, str]:
+def _commands(which: str = "[0-9]*") -> dict[int, str]:
     """The command lines of the running processes, by number; NUL stands between words."""
     if not Path("/proc/self/cmdline").exists():
         listing = subprocess.run(["ps", "-axo", "pid=,command="], capture_output=True, text=True, check=False).stdout
         return {int(number): command for number, command in (line.split(None, 1) for line in listing.splitlines())}
     found = {}
-    for path in Path("/proc").glob("[0-9]*/cmdline"):
+    for path in Path("/proc").glob(f"{which}/cmdline"):
         with suppress(OSError):
             found[int(path.parent.name)] = path.read_bytes().decode(errors="replace")
     return found

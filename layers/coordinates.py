@@ -118,7 +118,7 @@ def normal_crs(text: str) -> str:
     Raises
     ------
     InvalidValue
-        When nobody knows it, or it has no longitude and latitude.
+        When nobody knows it, or it is neither geographic nor projected.
     """
     plain = text.strip().upper().replace("_", "-")
     if plain.replace("-", "") in ("GCJ02", "BD09"):
@@ -130,8 +130,8 @@ def normal_crs(text: str) -> str:
         raise InvalidValue(f"unknown CRS {_short(text)!r}", parameter="crs", expected=expected) from None
     if crs.is_compound:
         crs = crs.sub_crs_list[0]
-    if not (crs.is_geographic or crs.is_projected) or crs.is_derived:
-        raise InvalidValue(f"{crs.name} is no CRS of longitude and latitude", parameter="crs", expected=expected)
+    if not (crs.is_geographic or crs.is_projected):
+        raise InvalidValue(f"{crs.name} is no CRS of places on the map", parameter="crs", expected=expected)
     if crs.is_geographic and "CRS84" in crs.name.upper():
         return "EPSG:4326"
     code = crs.to_epsg()

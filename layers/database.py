@@ -22,12 +22,12 @@ from psycopg2 import sql
 from psycopg2.extras import execute_values
 
 from layers.cluster import Cluster
-from layers.errors import InvalidValue, Unavailable
+from layers.errors import InvalidValue, StoreFailed, Unavailable
 from layers.settings import settings
 
 __all__ = [
-    "ANONYMOUS", "Connection", "Cursor", "DatabaseError", "Readers", "connection_settings", "copy_rows", "database_url",
-    "execute_values", "one", "refusal", "rows", "sql", "statement", "transaction",
+    "ANONYMOUS", "AWAY", "Connection", "Cursor", "DatabaseError", "Readers", "copy_rows", "database_url",
+    "execute_values", "one", "refusal", "rows", "sql", "statement", "transaction", "without_password",
 ]  # fmt: skip
 
 Connection: TypeAlias = psycopg2.extensions.connection
@@ -51,30 +51,31 @@ def database_url() -> Iterator[str]:
         yield url
 
 
-def connect(url: str, **options: Any) -> Connection:
-    """A connection, or Unavailable when the database cannot be reached."""
+def connect(url: str, options: str = "", **further: Any) -> Connection:
+    """A connection with options besides those of the URL, or Unavailable when the database cannot be reached."""
+    options = f"{_parts(url).get('options', '')} {options}"
     try:
-        return psycopg2.connect(url, connect_timeout=5, application_name="leeward", **options)
+        return psycopg2.connect(url, connect_timeout=5, application_name="leeward", options=options, **further)
     except psycopg2.OperationalError as error:
         raise Unavailable(f"the database cannot be reached: {_without_password(refusal(error), url)}") from None
-    except psycopg2.ProgrammingError:
-        raise _unreadable() from None
 
 
-def connection_settings(url: str) -> dict[str, str]:
-    """The parts of a database's URL, by libpq's names for them: host, dbname, user, password …"""
+def without_password(url: str) -> tuple[str, str | None]:
+    """A connection string for a command line, which everybody on the machine can read; and the password apart."""
+    parts = _parts(url)
+    password = parts.pop("password", None)
+    return psycopg2.extensions.make_dsn(**parts), password
+
+
+def _parts(url: str) -> dict[str, str]:
     try:
         return dict(psycopg2.extensions.parse_dsn(url))
     except psycopg2.ProgrammingError:
-        raise _unreadable() from None
-
-
-def _unreadable() -> InvalidValue:
-    return InvalidValue(
-        "the database's URL cannot be read",
-        parameter="LEEWARD_DATABASE_URL",
-        expected="postgresql://USER:PASSWORD@HOST:PORT/DATABASE, with signs such as @ / : # in the password as %40 …",
-    )
+        raise InvalidValue(
+            "the database's URL cannot be read",
+            parameter="LEEWARD_DATABASE_URL",
+            expected="postgresql://USER:PASSWORD@HOST:PORT/DATABASE, signs such as @ : / # in the password as %40 …",
+        ) from None
 
 
 def _without_password(message: str, url: str) -> str:
@@ -92,6 +93,8 @@ def transaction(url: str) -> Iterator[Cursor]:
     try:
         with connection, connection.cursor() as cursor:
             yield cursor
+    except psycopg2.errors.InsufficientPrivilege as error:
+        raise Unavailable(f"the database's user may not do this: {refusal(error)}") from error
     finally:
         connection.close()
 
@@ -155,6 +158,8 @@ class Readers:
             raise Unavailable("the answer took too long to compute") from None
         except psycopg2.errors.UndefinedTable:
             raise Unavailable("the database has not been brought up to date", expected="leeward db migrate") from None
+        except psycopg2.errors.InternalError_ as error:
+            raise StoreFailed(refusal(error)) from None
         except BAD_VALUE as error:
             raise InvalidValue(f"a value cannot be read: {refusal(error)}") from None
         except AWAY as error:

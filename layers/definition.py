@@ -9,17 +9,35 @@ from __future__ import annotations
 
 import re
 import tomllib
+from collections.abc import Iterator
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field as PydanticField, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError, model_validator
+from pydantic import Field as PydanticField
 
 from layers.errors import DefinitionError
+from layers.positions import Keys, line_of, lines
 
 COMMON_FIELDS = Path(__file__).parent / "common_fields.toml"
 NAME = re.compile(r"^[a-z][a-z0-9_]{0,47}$")
+LAYERS_RESERVED = {"sources"}
+NO_KEY_TYPES = ("date", "datetime", "codes")
+DEFAULT_TYPES: dict[str, tuple[type, ...]] = {
+    "text": (str,),
+    "code": (str,),
+    "integer": (int,),
+    "number": (int, float),
+    "boolean": (bool,),
+}
 RESERVED = {
+    "tableoid",
+    "ctid",
+    "xmin",
+    "xmax",
+    "cmin",
+    "cmax",
     "fid",
     "geom",
     "geom_3857",
@@ -38,13 +56,16 @@ Identifier = Annotated[str, PydanticField(pattern=NAME.pattern)]
 FieldType = Literal["text", "integer", "number", "boolean", "date", "datetime", "code", "codes", "item"]
 GeometryType = Literal["Point", "LineString", "MultiLineString", "MultiPolygon", "Geometry", "none"]
 Scalar = str | int | float | bool
+Problem = tuple[Keys, str]
+ValueType = TypeVar("ValueType")
+WITHHELD = ("public", "withheld")
 COLUMN_TYPES: dict[str, str] = {
     "text": "text",
     "integer": "bigint",
     "number": "double precision",
     "boolean": "boolean",
     "date": "date",
-    "datetime": "timestamptz",
+    "datetime": "timestamp with time zone",
     "code": "text",
     "codes": "text[]",
     "item": "bigint",
@@ -52,9 +73,9 @@ COLUMN_TYPES: dict[str, str] = {
 
 
 class Model(BaseModel):
-    """A frozen record that refuses keys it does not know."""
+    """A frozen record that refuses keys it does not know and values of another type."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
 
 class Words(Model):
@@ -120,6 +141,15 @@ class Field(Model):
             raise ValueError("`flag_columns` goes with type codes")
         if self.personal and self.public:
             raise ValueError("a personal field cannot be public")
+        numeric = self.type in ("integer", "number")
+        if not numeric and (self.minimum is not None or self.maximum is not None or self.flag_zero):
+            raise ValueError("`minimum`, `maximum` and `flag_zero` go with type integer or number")
+        if self.minimum is not None and self.maximum is not None and self.minimum > self.maximum:
+            raise ValueError("`minimum` is greater than `maximum`")
+        if self.pattern is not None and self.type != "text":
+            raise ValueError("`pattern` goes with type text")
+        if self.default is not None and type(self.default) not in DEFAULT_TYPES.get(self.type, ()):
+            raise ValueError(f"`default` is no value of type {self.type}")
         return self
 
 
@@ -191,6 +221,11 @@ class Nearest(Model):
     stated_at: str | None = None
     zones: bool = False
 
+    def conditions(self) -> list[tuple[str, Condition]]:
+        """The conditions that there are, by key."""
+        given = (("closed", self.closed), ("not_designated", self.not_designated))
+        return [(name, condition) for name, condition in given if condition is not None]
+
 
 class Zones(Model):
     """Which fields make a polygon layer say where a hazard is (used to leave items out of a ranking)."""
@@ -248,45 +283,61 @@ class Definition(Model):
         common = {name: field for name, field in common_fields().items() if name not in data["fields"]}
         return {**data, "fields": {**data["fields"], **common}}
 
-    @model_validator(mode="after")
-    def _consistent(self) -> Definition:
-        known = set(self.fields)
-        if taken := known & RESERVED:
-            raise ValueError(f"field names kept for the store: {', '.join(sorted(taken))}")
-        if self.map is not None and not self.has_geometry:
-            raise ValueError("a layer without geometry has no [map]")
-        if self.name_field is not None and self.name_field not in known:
-            raise ValueError(f"name_field: no field {self.name_field}")
-        for where, name in self._named_fields():
-            if name not in known and not (where == "key" and name == "geom"):
-                raise ValueError(f"{where}: no field {name}")
-        for where, name in self._public_uses():
-            if name in known and not self.fields[name].public:
-                raise ValueError(f"{where}: {name} is drawn or ranked for everyone, so it must be public")
-        return self
+    def problems(self) -> Iterator[Problem]:
+        """What does not fit together within the definition."""
+        if self.id in LAYERS_RESERVED:
+            yield ("id",), "this name is kept for the store"
+        yield from ((("fields", name), "this name is kept for the store") for name in self.fields if name in RESERVED)
+        if not self.has_geometry:
+            for part in ("map", "nearest", "zones"):
+                if getattr(self, part) is not None:
+                    yield (part,), "a layer without geometry has none"
+        yield from self._key_problems()
+        for keys, name in self._named_fields():
+            field = self.fields.get(name)
+            if field is None:
+                yield keys, f"no field {name}"
+            elif not field.public and keys[0] in ("map", "tiles", "nearest", "name_field"):
+                yield keys, f"{name} is drawn or ranked for everyone, so it must be public"
+            elif keys == ("name_field",) and field.type != "text":
+                yield keys, f"{name} is not of type text"
+            elif keys == WITHHELD and field.type != "boolean":
+                yield keys, f"{name} is not of type boolean"
 
-    def _public_uses(self) -> list[tuple[str, str]]:
-        uses = [(where, name) for where, name in self._named_fields() if where.startswith(("map", "tiles", "nearest"))]
-        return uses + ([("name_field", self.name_field)] if self.name_field else [])
+    def _key_problems(self) -> Iterator[Problem]:
+        if not self.key or not all(self.key):
+            yield ("key",), "at least one alternative, of at least one field each"
+        for number, name in ((number, name) for number, names in enumerate(self.key) for name in names):
+            keys = ("key", str(number))
+            if name == "geom":
+                if not self.has_geometry:
+                    yield keys, "the layer has no geometry"
+            elif name not in self.fields:
+                yield keys, f"no field {name}"
+            elif self.fields[name].type in NO_KEY_TYPES:
+                yield keys, f"{name} is of type {self.fields[name].type}, which makes no key"
 
-    def _named_fields(self) -> list[tuple[str, str]]:
-        named = [("key", name) for names in self.key for name in names]
-        named += [("tiles.fields", name) for name in (*self.tiles.fields, *self.tiles.detail_fields)]
+    def _named_fields(self) -> Iterator[tuple[Keys, str]]:
+        """The fields that are named outside ``key``, and where."""
+        single: list[tuple[Keys, str | None]] = [
+            (("name_field",), self.name_field),
+            (("parent",), self.parent),
+            (WITHHELD, self.public.withheld),
+        ]
+        single += [(("tiles", "fields"), name) for name in self.tiles.fields]
+        single += [(("tiles", "detail_fields"), name) for name in self.tiles.detail_fields]
         if self.map is not None:
-            named += [("map.rules", name) for rule in self.map.rules for name in rule.when]
-            named += [("map.label_field", self.map.label_field)] if self.map.label_field else []
+            single.append((("map", "label_field"), self.map.label_field))
+            for number, rule in enumerate(self.map.rules):
+                single += [(("map", "rules", str(number), "when", name), name) for name in rule.when]
         if self.nearest is not None:
-            n = self.nearest
-            plain = (n.capacity, n.occupancy, n.suitable, n.unsuitable, n.stated_at)
-            conditions = (c.field for c in (n.closed, n.not_designated) if c is not None)
-            named += [("nearest", name) for name in (*plain, *conditions) if name is not None]
+            for part in ("capacity", "occupancy", "suitable", "unsuitable", "stated_at"):
+                single.append((("nearest", part), getattr(self.nearest, part)))
+            for part, condition in self.nearest.conditions():
+                single.append((("nearest", part, "field"), condition.field))
         if self.zones is not None:
-            named += [("zones", name) for name in (self.zones.hazard, self.zones.grade) if name is not None]
-        if self.public.withheld is not None:
-            named.append(("public.withheld", self.public.withheld))
-        if self.parent is not None:
-            named.append(("parent", self.parent))
-        return named
+            single += [(("zones", "hazard"), self.zones.hazard), (("zones", "grade"), self.zones.grade)]
+        return ((keys, name) for keys, name in single if name is not None)
 
 
 class Profile(Model):
@@ -327,80 +378,70 @@ class Standard(Model):
 @lru_cache(maxsize=1)
 def common_fields() -> dict[str, dict[str, Any]]:
     """The fields that every layer has, as TOML data by name."""
-    return tomllib.loads(COMMON_FIELDS.read_text(encoding="utf-8"))
+    data: dict[str, dict[str, Any]] = _with_tuples(tomllib.loads(COMMON_FIELDS.read_text(encoding="utf-8")))
+    return data
 
 
 ModelType = TypeVar("ModelType", bound=Model)
 
 
-def load(model: type[ModelType], path: Path, **given: Any) -> ModelType:
-    """One validated record from a TOML file.
-
-    Parameters
-    ----------
-    model : type
-        The record's model.
-    path : Path
-        The file; its stem is given as ``id`` where the model has one.
-    **given
-        Values that the file itself does not hold.
+def load(model: type[ModelType], path: Path) -> ModelType:
+    """A TOML file as ``model``; the file's stem is its id.
 
     Raises
     ------
     DefinitionError
-        With file, line and key of the first thing that is wrong.
+        Names file, line and key.
     """
-    text = path.read_text(encoding="utf-8")
-    try:
-        data = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise DefinitionError(f"{path.name}: not valid TOML: {error}") from None
+    data = read(path)
     if "id" in model.model_fields:
         if "id" in data:
-            raise DefinitionError(
-                f"{path.name}:{_line(text, ('id',))}: id: the file's name is the id; take the key out"
-            )
-        given = {"id": path.stem, **given}
-    return validated(model, {**data, **given}, path.name, text)
+            raise wrong(path, ("id",), "the file's name is the id; take the key out")
+        data = {"id": path.stem, **data}
+    return validated(TypeAdapter(model), data, path)
 
 
-def validated(model: type[ModelType], data: dict[str, Any], name: str, text: str) -> ModelType:
-    """``data`` as a model, or a DefinitionError that names file, line and key."""
+def read(path: Path) -> dict[str, Any]:
+    """The data of a TOML file, its arrays as tuples."""
     try:
-        return model.model_validate(data)
+        data: dict[str, Any] = _with_tuples(tomllib.loads(path.read_text(encoding="utf-8")))
+    except tomllib.TOMLDecodeError as error:
+        raise DefinitionError(f"{path.name}: not valid TOML: {error}") from None
+    except UnicodeDecodeError:
+        raise DefinitionError(f"{path.name}: not UTF-8 text") from None
+    return data
+
+
+def validated(adapter: TypeAdapter[ValueType], data: dict[str, Any], path: Path) -> ValueType:
+    """``data`` in the type of ``adapter``, or a DefinitionError that names file, line and key."""
+    try:
+        return adapter.validate_python(data)
     except ValidationError as error:
-        first = error.errors()[0]
+        # a misspelt key is both unknown and missing: say the former
+        first = min(error.errors(), key=lambda found: found["type"] != "extra_forbidden")
         keys = tuple(str(part) for part in first["loc"] if part != "[key]")
-        message = "unknown key" if first["type"] == "extra_forbidden" else first["msg"].removeprefix("Value error, ")
-        raise DefinitionError(f"{name}:{_line(text, keys)}: {'.'.join(keys) or model.__name__}: {message}") from None
+        if first["type"] == "extra_forbidden":
+            message = "unknown key"
+        elif first["type"] == "missing":
+            message = "missing"
+        else:
+            known = {("id",), *lines(path.read_text(encoding="utf-8"))}
+            while keys and keys not in known:
+                keys = keys[:-1]  # pydantic adds the name of each type it tried
+            message = first["msg"].removeprefix("Value error, ").replace("tuple", "array")
+            if NAME.pattern in message:
+                message = "a name is small letters, digits and _, a letter first, 48 at most"
+        raise wrong(path, keys, message) from None
 
 
-def _line(text: str, keys: tuple[str, ...]) -> int:
-    """The 1-based line that comes nearest to ``keys``: its own, or the table's it should stand in."""
-    best, deepest = 1, 0
-    table: tuple[str, ...] = ()
-    counts: dict[tuple[str, ...], int] = {}
-    for number, line in enumerate(text.splitlines(), 1):
-        header = re.match(r"^\s*\[(\[)?\s*([^\]]+?)\s*\]", line)
-        if header:
-            table = tuple(part.strip().strip("\"'") for part in header[2].split("."))
-            if header[1]:  # one more entry of an array of tables
-                counts[table] = counts.get(table, -1) + 1
-                table = (*table, str(counts[table]))
-        if keys[: len(table)] != table:
-            continue
-        depth = len(table) if header else len(table) + _keys_on(line, keys[len(table) :])
-        if depth > deepest:
-            best, deepest = number, depth
-    return best
+def wrong(path: Path, keys: Keys, message: str) -> DefinitionError:
+    """An error that names file, line and key."""
+    line = line_of(path.read_text(encoding="utf-8"), keys)
+    return DefinitionError(f"{path.name}:{line}: {'.'.join(keys) or 'the file'}: {message}")
 
 
-def _keys_on(line: str, keys: tuple[str, ...]) -> int:
-    """How many of the keys stand on a line, one after the other."""
-    position = 0
-    for count, key in enumerate(keys):
-        found = re.search(rf"(^|[\s{{,\[.])[\"']?{re.escape(key)}[\"']?\s*[=.]", line[position:])
-        if not found:
-            return count
-        position += found.end() - 1
-    return len(keys)
+def _with_tuples(value: Any) -> Any:
+    """The same data with tuples for lists: frozen models hold tuples."""
+    if isinstance(value, dict):
+        return {key: _with_tuples(part) for key, part in value.items()}
+    return tuple(map(_with_tuples, value)) if isinstance(value, list) else value

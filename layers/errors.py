@@ -71,6 +71,13 @@ class ClusterError(LeewardError):
     title = "The embedded PostGIS is not available"
 
 
+class StoreFailed(LeewardError):
+    """PostgreSQL or PostGIS failed inside, for no fault of the asker."""
+
+    slug = "internal"
+    title = "The service failed"
+
+
 class Unavailable(LeewardError):
     """The database is away, too slow, or its queue is full: worth another try."""
 

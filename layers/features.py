@@ -173,7 +173,8 @@ def _in_box(definition: Definition, box: Box) -> sql.Composable:
     boxes = [
         # the envelope of a line, since a box without area would be an invalid polygon, which nothing intersects
         sql.SQL(
-            "ST_Intersects(geom, ST_Envelope(ST_SetSRID(ST_MakeLine(ST_MakePoint({}, {}), ST_MakePoint({}, {})), 4326)))"
+            "ST_Intersects(geom,"
+            " ST_Envelope(ST_SetSRID(ST_MakeLine(ST_MakePoint({}, {}), ST_MakePoint({}, {})), 4326)))"
         ).format(*map(sql.Literal, (w, south, e, north)))
         for w, e in parts
     ]

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import csv
-import dataclasses
 import gc
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -19,26 +18,29 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import shapely
+from numpy.typing import NDArray
 
 from layers import coordinates, geometries, reading, values
 from layers.catalog import catalog, profile_of
-from layers.database import Cursor, one, rows, sql, transaction
+from layers.database import Cursor, DatabaseError, one, refusal, rows, sql, transaction
 from layers.definition import Definition, Profile, Source
-from layers.errors import ImportRefused, InvalidValue
+from layers.errors import ImportRefused, InvalidValue, Unavailable
 from layers.geometries import Area, Placed
 from layers.settings import settings
-from layers.staging import Batch, Staging, arrow
+from layers.staging import Batch, Staging, arrow, lock
 from layers.tables import SAMPLE_SOURCE, table
 
-OWN_COLUMNS = ("leeward_row", "leeward_column", "leeward_reason", "leeward_proposal")
+OWN_COLUMNS = ("leeward_row", "leeward_column", "leeward_reason", "leeward_proposal", "leeward_crs")
+OWN_GEOMETRY = "leeward_wkt"
 EXAMPLE_NOTE = "示例行，导入前请删除 / example row, delete before importing"
 NOTED_VALUES = 1000
+DATABASE_TROUBLE = ("08", "40", "53", "57")  # SQLSTATE: connection, rollback, resources, operator
 LARGE_BYTES, LARGE_ROWS = 8 << 20, 50_000
 
 Progress = Callable[[float], None]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Rejection:
     """Why a row was not imported."""
 
@@ -145,21 +147,36 @@ def import_file(
     """
     options = options or Options()
     definition = catalog()[layer]
-    run = _Run(definition, path, options)
     tell = progress or (lambda _: None)
-    try:
-        with transaction(url) as cursor:
-            run.prepare(cursor)
-            with _no_garbage_collection():
-                run.stage(cursor, tell)
-            run.merge(cursor)
-            if options.dry_run:
-                raise DryRun
-    except DryRun:
-        pass
-    run.write_rejects()
+    with _clear_errors(path):
+        run = _Run(definition, path, options)
+        try:
+            with transaction(url) as cursor:
+                run.prepare(cursor)
+                with _no_garbage_collection():
+                    run.stage(cursor, tell)
+                run.merge(cursor)
+                rejects = run.write_rejects()
+                if options.dry_run:
+                    raise DryRun
+        except DryRun:
+            pass
+        run.keep_rejects(rejects)
     tell(1.0)
     return run.report
+
+
+@contextmanager
+def _clear_errors(path: Path) -> Iterator[None]:
+    """What the database or the file system refuses, as a domain error."""
+    try:
+        yield
+    except DatabaseError as error:
+        if error.pgcode is None or error.pgcode[:2] in DATABASE_TROUBLE:
+            raise Unavailable(f"{path.name} was not imported: {refusal(error)}") from None
+        raise ImportRefused(f"{path.name}: the database refuses a row: {refusal(error)}") from None
+    except OSError as error:
+        raise ImportRefused(f"{error.filename or path.name}: {error.strerror or error}") from None
 
 
 @contextmanager
@@ -188,8 +205,14 @@ class _Run:
             definition.id, path.name, self.source_id, dry_run=options.dry_run, notes=list(self.table.notes)
         )
         own = {**dict.fromkeys((n for n in OWN_COLUMNS if n in self.table.headings), "-"), **options.columns}
+        if OWN_GEOMETRY in self.table.headings:
+            own = {OWN_GEOMETRY: "wkt", **own}
         given = dict(self.profile.columns) if self.profile else {}
         self.columns = values.columns(definition, self.table.headings, given, own)
+        if OWN_GEOMETRY in self.table.headings:  # a rejects file of a vector file: its geometry counts, as it did there
+            self.columns.places.pop("x", None)
+            self.columns.places.pop("y", None)
+        self.crs: str | None = None
         self.rejections: list[Rejection] = []
         self._note_columns()
 
@@ -239,11 +262,10 @@ class _Run:
         """Set up what reading a chunk needs: area, constants, readers."""
         self.area = _area(cursor, self.options.area)
         definition, book = self.definition, catalog()
-        self.constants = self._constants()
+        self.constants = self._constants(cursor)
         names = {*self.columns.fields, *(name for name, _ in self.columns.flags.values()), *self.constants}
-        self.fallbacks = {n: f.default for n, f in definition.fields.items() if f.default is not None}
-        names |= set(self.fallbacks)
         self.fields = [name for name in definition.fields if name in names]
+        self.fallbacks = {n: definition.fields[n].default for n in self.fields} | self.constants
         self.readers = {
             name: values.reader(
                 book,
@@ -251,8 +273,9 @@ class _Run:
                 name,
                 self.columns.factors.get(name, 1),
                 _items(cursor, definition, name, self.source_id),
+                lambda number=number: (chunk.columns[number] for chunk in self.table.chunks()),  # type: ignore[misc]
             )
-            for name in self.columns.fields
+            for name, number in self.columns.fields.items()
         }
         self.translations = {
             self.table.headings.index(heading): table
@@ -260,7 +283,7 @@ class _Run:
             if heading in self.table.headings
         }
 
-    def _constants(self) -> dict[str, Any]:
+    def _constants(self, cursor: Cursor) -> dict[str, Any]:
         definition = self.definition
         given: dict[str, Any] = dict(self.profile.set) if self.profile else {}
         for name, text in {**given, **self.options.constants}.items():
@@ -268,7 +291,8 @@ class _Run:
                 raise InvalidValue(
                     f"{definition.id} has no field {name!r}", parameter="set", expected=", ".join(definition.fields)
                 )
-            read = values.reader(catalog(), definition, name, 1, {})(pa.array([str(text)]))
+            items = _items(cursor, definition, name, self.source_id)
+            read = values.reader(catalog(), definition, name, 1, items)(pa.array([str(text)]))
             if read.unread or read.wrong:
                 raise InvalidValue(f"{text!r} is no value of {name}", parameter="set")
             given[name] = read.values[0]
@@ -289,6 +313,7 @@ class _Run:
                 progress(0.7 * chunk.done_ratio)
             if pending is not None:
                 pending.result()
+        self.report.notes += [note for note in self.table.notes if note not in self.report.notes]
         if self.report.read == 0:
             self.report.notes.append("the file has a heading and no rows")
         for name, reader in self.readers.items():
@@ -303,10 +328,7 @@ class _Run:
         for name, number in self.columns.fields.items():
             column = chunk.columns[number]
             if number in self.translations:
-                translation = self.translations[number]
-                column = values.mapped(
-                    column, lambda text, words=translation: words.get(text, text), pa.string()
-                ).values  # type: ignore[misc]
+                column = _translated(column, self.translations[number])
             self._read_column(batch, chunk, name, number, self.readers[name](column), wrong)
         self._read_flag_columns(batch, chunk)
         self._fill_constants(batch)
@@ -330,52 +352,52 @@ class _Run:
         batch.values[name] = read.values
         for position, reason in read.wrong.items():
             wrong.setdefault(position, Rejection(int(chunk.numbers[position]), heading, reason))
-        for position, text in read.unread.items():
-            batch.unread.setdefault(position, {})[heading] = text
+        self._note_unread(batch, heading, read.unread)
+
+    def _note_unread(self, batch: Batch, heading: str, unread: Mapping[int, str]) -> None:
+        """Keep the texts that could not be read with their rows, and count them."""
+        for position, text in unread.items():
+            batch.unread.setdefault(position, {})[heading] = text.replace("\x00", "\ufffd")  # jsonb holds no NUL
             flags = batch.flags.setdefault(position, [])
             if "unread" not in flags:
                 flags.append("unread")
             self.report.unread[heading] = self.report.unread.get(heading, 0) + 1
             if len(self.report.unread_examples) < NOTED_VALUES:
                 self.report.unread_examples.append(
-                    {"row": int(chunk.numbers[position]), "column": heading, "value": text}
+                    {"row": int(batch.numbers[position]), "column": heading, "value": text}
                 )
 
     def _read_flag_columns(self, batch: Batch, chunk: reading.Chunk) -> None:
         lists: dict[str, list[list[str]]] = {}
         for number, (name, codes) in self.columns.flags.items():
             found = lists.setdefault(name, [[] for _ in range(len(chunk.numbers))])
-            yes = values.mapped(
-                chunk.columns[number], lambda text: values.plain(text) in values.TRUE, pa.bool_()
-            ).values
-            for position in values.positions(yes):
+            read = values.mapped(chunk.columns[number], values.truth, pa.bool_())
+            self._note_unread(batch, self.table.headings[number], read.unread)
+            for position in values.positions(read.values):
                 found[position] += codes
         for name, found in lists.items():
             batch.values[name] = pa.array([values.array_text(codes) if codes else None for codes in found], pa.string())
 
     def _fill_constants(self, batch: Batch) -> None:
         for name in self.fields:
-            fallback = self.constants.get(name, self.fallbacks.get(name))
-            present = batch.values.get(name)
-            if present is None:
-                batch.values[name] = (
-                    pa.repeat(fallback, len(batch.numbers))
-                    if fallback is not None
-                    else pa.nulls(len(batch.numbers), pa.string())
-                )
+            fallback = self.fallbacks[name]
+            if name not in batch.values:
+                batch.values[name] = pa.repeat(fallback, len(batch.numbers))
             elif fallback is not None:
-                batch.values[name] = present.fill_null(fallback)
+                batch.values[name] = batch.values[name].fill_null(fallback)
 
     def _place(self, batch: Batch, chunk: reading.Chunk, wrong: dict[int, Rejection]) -> None:
         places = self.columns.places
         if chunk.geometries is not None and not (
             {"x", "y"} <= set(places) and shapely.is_missing(chunk.geometries).all()
         ):
-            found, column = self._place_geometries(chunk.geometries), "geometry"
+            found, column = self._place_geometries(chunk, chunk.geometries), "geometry"
         elif "wkt" in places and not {"x", "y"} <= set(places):
-            found, column = self._place_wkt(chunk.columns[places["wkt"]]), self.table.headings[places["wkt"]]
+            texts = np.array(chunk.columns[places["wkt"]].to_pylist(), dtype=object)
+            found = self._place_geometries(chunk, shapely.from_wkt(texts, on_invalid="ignore"))
+            column = self.table.headings[places["wkt"]]
         else:
-            found = self._place_points(chunk.columns[places["x"]], chunk.columns[places["y"]])
+            found = self._place_points(chunk)
             column = f"{self.table.headings[places['x']]}, {self.table.headings[places['y']]}"
         batch.geometries = found.geometries
         for position, (reason, proposal) in found.wrong.items():
@@ -383,29 +405,39 @@ class _Run:
         for position, flag in found.flags.items():
             batch.flags.setdefault(position, []).append(flag)
 
-    def _place_points(self, x_column: Any, y_column: Any) -> Placed:
-        x, y = geometries.coordinate_numbers(x_column), geometries.coordinate_numbers(y_column)
-        if self.report.crs is None:
-            asked = self.options.crs
-            stated = coordinates.normal_crs(asked) if asked else (self.profile.crs if self.profile else None)
-            self.report.crs, note = geometries.crs_of_points(x, y, stated, asked is not None)
-            if note:
-                self.report.notes.append(note)
-            elif stated and not asked:
-                self.report.notes.append(f"coordinates read in {stated}")
-        return geometries.placed_points(self.definition, x, y, self.report.crs, self.area)
+    def _place_points(self, chunk: reading.Chunk) -> Placed:
+        x, y = (geometries.coordinate_numbers(chunk.columns[self.columns.places[name]]) for name in ("x", "y"))
+        return geometries.placed_points(self.definition, x, y, self._crs(chunk, x, y), self.area)
 
-    def _place_wkt(self, column: Any) -> Placed:
-        texts = np.array(column.to_pylist(), dtype=object)
-        return self._place_geometries(shapely.from_wkt(texts, on_invalid="ignore"))
+    def _place_geometries(self, chunk: reading.Chunk, parsed: Any) -> Placed:
+        crs = self._crs(chunk, *geometries.corners(parsed))
+        return geometries.placed(self.definition, parsed, crs, self.area)
 
-    def _place_geometries(self, parsed: Any) -> Placed:
-        if self.report.crs is None:
-            stated = self.options.crs or self.table.crs
-            self.report.crs = coordinates.normal_crs(stated) if stated else "EPSG:4326"
-            if not stated and self.table.vector:
-                self.report.notes.append("the file states no CRS: read as EPSG:4326")
-        return geometries.placed(self.definition, parsed, self.report.crs, self.area)
+    def _crs(self, chunk: reading.Chunk, x: Any, y: Any) -> str:
+        """The CRS of the file, settled by the first chunk that holds coordinates."""
+        if self.crs is not None:
+            return self.crs
+        asked = self.options.crs
+        stated = asked or self._noted_crs(chunk) or self.table.crs or (self.profile.crs if self.profile else None)
+        crs, note = geometries.crs_of(x, y, coordinates.normal_crs(stated) if stated else None, asked is not None)
+        self.report.crs = coordinates.crs_name(crs)
+        if not (np.isfinite(x) & np.isfinite(y)).any():
+            return crs
+        self.crs = crs
+        if note is None and stated and not asked and not self.table.vector:
+            note = f"coordinates read in {self.report.crs}"
+        elif note is None and not stated and self.table.vector:
+            note = "the file states no CRS: read as EPSG:4326"
+        if note is not None:
+            self.report.notes.append(note)
+        return crs
+
+    def _noted_crs(self, chunk: reading.Chunk) -> str | None:
+        """The CRS that a rejects file notes for its coordinates."""
+        if OWN_COLUMNS[-1] not in self.table.headings:
+            return None
+        column = chunk.columns[self.table.headings.index(OWN_COLUMNS[-1])].drop_null()
+        return str(column[0].as_py()) if len(column) else None
 
     def _flag_zeros(self, batch: Batch) -> None:
         for name, field_ in self.definition.fields.items():
@@ -417,7 +449,7 @@ class _Run:
     def _check_required(self, batch: Batch, wrong: dict[int, Rejection]) -> None:
         headings = self.table.headings
         for name, field_ in self.definition.fields.items():
-            if not field_.required:
+            if not field_.required or (field_.default is not None and name not in batch.values):
                 continue
             heading = headings[self.columns.fields[name]] if name in self.columns.fields else name
             present = batch.values.get(name)
@@ -450,61 +482,65 @@ class _Run:
         report.reasons = dict(Counter(_kind(rejection.reason) for rejection in self.rejections).most_common())
         if report.read != report.imported + report.updated + report.unchanged + report.rejected:
             raise AssertionError(f"the counts do not add up: {report.line()}")
-        counts = {
-            k: v
-            for k, v in dataclasses.asdict(report).items()
-            if k in ("read", "imported", "updated", "unchanged", "rejected", "flags", "unread", "reasons")
-        }
         cursor.execute(
             "UPDATE leeward.imports SET counts = %s, crs = %s WHERE id = %s",
-            (json.dumps(counts), report.crs, self.import_id),
+            (_counts(report), report.crs, self.import_id),
         )
 
-    def write_rejects(self) -> None:
-        """Write the rejected rows as they stood in the file, with what is wrong, to a CSV file that can be imported."""
+    def write_rejects(self) -> Path | None:
+        """Write the rejected rows as they stood in the file, with what is wrong, to a file not yet in its place.
+
+        The file is a CSV file that can be mended and imported: it notes the CRS of its coordinates, and holds the
+        geometries of a vector file as WKT.
+        """
         if not self.rejections:
-            return
+            return None
         target = self.options.rejects or Path(f"{self.path.stem}.rejects.csv")
         if target.resolve() == self.path.resolve():
             target = target.with_name(f"{target.stem}.again.csv")
+        self.report.rejects_file = str(target)
+        headings = self.table.headings
+        kept = [number for number, heading in enumerate(headings) if heading not in OWN_COLUMNS]
         reasons = {rejection.row: rejection for rejection in self.rejections}
-        kept = [n for n, heading in enumerate(self.table.headings) if heading not in OWN_COLUMNS]
         unfinished = target.with_name(f".{target.name}.new")
         with unfinished.open("w", encoding="utf-8-sig", newline="") as file:
             writer = csv.writer(file)
-            writer.writerow(
-                [*OWN_COLUMNS, *(self.table.headings[n] for n in kept), *(["wkt"] if self.table.vector else [])]
-            )
+            own = [*OWN_COLUMNS, *(headings[n] for n in kept)]
+            writer.writerow([*own, OWN_GEOMETRY] if self.table.vector else own)
             for chunk in self.table.chunks():
-                for cells in _cells(chunk, kept, reasons):
-                    writer.writerow(cells)
-        unfinished.replace(target)
-        self.report.rejects_file = str(target)
+                for number, cells in _rejected(chunk, kept, np.array(list(reasons))):
+                    one = reasons[number]
+                    writer.writerow([one.row, one.column, one.reason, one.proposal, self.crs or "", *cells])
+        return unfinished
+
+    def keep_rejects(self, unfinished: Path | None) -> None:
+        """Put the file of rejected rows in its place, once the rest is in the database."""
+        if unfinished is not None and self.report.rejects_file is not None:
+            unfinished.replace(self.report.rejects_file)
 
 
-def _cells(chunk: reading.Chunk, kept: list[int], reasons: Mapping[int, Rejection]) -> Iterator[list[Any]]:
-    """The rows of a chunk that were rejected, as they stand in the file, behind what is wrong with them."""
-    for position in np.flatnonzero(np.isin(chunk.numbers, list(reasons))):
-        rejection = reasons[int(chunk.numbers[position])]
-        cells = [chunk.columns[n][int(position)].as_py() or "" for n in kept]
-        if chunk.geometries is not None:
-            geometry = chunk.geometries[position]
-            cells.append("" if geometry is None else shapely.to_wkt(geometry, rounding_precision=-1))
-        yield [rejection.row, rejection.column, rejection.reason, rejection.proposal or "", *cells]
-    for number, _, text in chunk.broken:
-        rejection = reasons[number]
-        yield [rejection.row, rejection.column, rejection.reason, "", text]
+def _rejected(
+    chunk: reading.Chunk, kept: Sequence[int], numbers: NDArray[np.int64]
+) -> Iterator[tuple[int, list[str | None]]]:
+    """The rows of a chunk that were rejected: number, cells of the kept columns as they stand in the file, geometry."""
+    here = np.flatnonzero(np.isin(chunk.numbers, numbers))
+    columns = [chunk.columns[n].take(pa.array(here)).to_pylist() for n in kept]
+    if chunk.geometries is not None:
+        columns.append(shapely.to_wkt(chunk.geometries[here], rounding_precision=-1).tolist())
+    for position, number in enumerate(chunk.numbers[here].tolist()):
+        yield number, [column[position] for column in columns]
+    for number, _, cells in chunk.broken:
+        yield number, [*(cells[n] if n < len(cells) else None for n in kept), *cells[len(chunk.columns) :]]
+
+
+def _translated(column: pa.StringArray, words: Mapping[str, str]) -> pa.StringArray:
+    """A column whose words are replaced by a profile's; others stay as they are."""
+    return values.mapped(column, lambda text: words.get(text, text), pa.string()).values
 
 
 def _kind(reason: str) -> str:
-    """A reason without its numbers, for counting."""
-    for sign in (" row ", " has this key", " is outside ", " has "):
-        if sign in reason:
-            reason = {
-                " row ": "the same key as an earlier row, with other values",
-                " has this key": "the key is there with other values",
-            }.get(sign, reason)
-    return reason
+    """A reason without what is particular to the row, for counting."""
+    return reason.partition(": ")[0]
 
 
 def _digest(path: Path) -> str | None:
@@ -583,6 +619,7 @@ def import_frames(
     dict of layer id to Report
     """
     put_source(cursor, source_id, source)
+    lock(cursor, [catalog()[layer] for layer in frames])
     reports = {}
     for number, (layer, frame) in enumerate(frames.items()):
         reports[layer] = _import_frame(cursor, catalog()[layer], frame, source_id)
@@ -594,14 +631,17 @@ def import_frames(
 def _import_frame(cursor: Cursor, definition: Definition, frame: Any, source_id: str) -> Report:
     report = Report(definition.id, source_id, source_id, crs="EPSG:4326", read=len(frame))
     columns = {name: arrow(frame[name]) for name in definition.fields if name in frame}
+    wrong: dict[int, str] = {}
     for name, field_ in definition.fields.items():
         if field_.layer is not None and name in columns:
             known = _items(cursor, definition, name, source_id) or {}
-            columns[name] = arrow([known[value] for value in columns[name].to_pylist()])
-        if field_.default is not None:
-            present = columns.get(name, pa.nulls(len(frame), pa.string()))
-            columns[name] = present.fill_null(field_.default)
-    wrong: set[int] = set()
+            ids = columns[name].to_pylist()
+            columns[name] = arrow([known.get(value) for value in ids])
+            wrong |= {
+                n: f"no item of {field_.layer} so called" for n, i in enumerate(ids) if i and known.get(i) is None
+            }
+        if field_.default is not None and name in columns:
+            columns[name] = columns[name].fill_null(field_.default)
     batch = Batch(np.arange(1, len(frame) + 1), columns)
     if definition.has_geometry:
         if frame.crs is None or frame.crs.to_epsg() != 4326:
@@ -609,25 +649,26 @@ def _import_frame(cursor: Cursor, definition: Definition, frame: Any, source_id:
         found = geometries.placed(definition, frame.geometry.to_numpy(), "EPSG:4326", None)
         batch.geometries = found.geometries
         batch.flags = {position: [flag] for position, flag in found.flags.items()}
-        wrong = set(found.wrong)
-        report.reasons = dict(Counter(reason for reason, _ in found.wrong.values()))
+        wrong |= {position: reason for position, (reason, _) in found.wrong.items()}
     import_id = one(
         cursor,
         "INSERT INTO leeward.imports (layer, source, crs) VALUES (%s, %s, 'EPSG:4326') RETURNING id",
         (definition.id, source_id),
     )
     staging = Staging(cursor, definition, list(columns), source_id, import_id, large=len(frame) >= LARGE_ROWS)
-    staging.copy(batch.without(wrong))
+    staging.copy(batch.without(set(wrong)))
     merged = staging.merge(update=True)
     cursor.execute("DROP TABLE IF EXISTS staging, verdict")
     report.imported, report.updated, report.unchanged = merged.imported, merged.updated, merged.unchanged
-    report.rejected = len(wrong) + len(merged.rejected)
+    reasons = [*wrong.values(), *(reason for _, reason in merged.rejected)]
+    report.rejected = len(reasons)
+    report.reasons = dict(Counter(map(_kind, reasons)).most_common())
     report.flags = merged.flags
-    counts = {
-        "read": report.read,
-        "imported": report.imported,
-        "unchanged": report.unchanged,
-        "rejected": report.rejected,
-    }
-    cursor.execute("UPDATE leeward.imports SET counts = %s WHERE id = %s", (json.dumps(counts), import_id))
+    cursor.execute("UPDATE leeward.imports SET counts = %s WHERE id = %s", (_counts(report), import_id))
     return report
+
+
+def _counts(report: Report) -> str:
+    """The counts of a report as JSON, for the record of imports."""
+    names = ("read", "imported", "updated", "unchanged", "rejected", "flags", "unread", "reasons")
+    return json.dumps({name: getattr(report, name) for name in names})

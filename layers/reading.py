@@ -51,7 +51,7 @@ class Chunk:
         One for each heading; null means missing.
     geometries : ndarray of shapely geometries, shape (n,), or None
         In the file's CRS; None for a format without geometries.
-    broken : list of (row number, reason, cells)
+    broken : sequence of (row number, reason, cells)
         Rows that do not fit the heading; they stand in no other member.
     done_ratio : float
         How much of the file is read, 0 to 1.
@@ -60,7 +60,7 @@ class Chunk:
     numbers: NDArray[np.int64]
     columns: list[pa.StringArray]
     geometries: NDArray[Any] | None = None
-    broken: list[Broken] = field(default_factory=list)
+    broken: Sequence[Broken] = field(default_factory=list)
     done_ratio: float = 0.0
 
 
@@ -364,7 +364,9 @@ def _spreadsheet(path: Path, sheet: str | None) -> Table:
     names = list(book.sheet_names)
     if sheet is not None and sheet not in names:
         raise ImportRefused(f"{path.name} has no sheet {sheet!r}", expected=", ".join(names))
-    chosen = sheet or next((name for name in names if book.get_sheet_by_name(name).total_height > 0), None)
+    hidden = {m.name for m in book.sheets_metadata if m.visible != python_calamine.SheetVisibleEnum.Visible}
+    shown_first = sorted(names, key=hidden.__contains__)
+    chosen = sheet or next((name for name in shown_first if book.get_sheet_by_name(name).height > 0), None)
     if chosen is None:
         raise ImportRefused(f"{path.name} is empty")
     opened = book.get_sheet_by_name(chosen)
@@ -375,18 +377,17 @@ def _spreadsheet(path: Path, sheet: str | None) -> Table:
     if not headings:
         raise ImportRefused(f"{path.name}, sheet {chosen}: no heading row")
     notes = [f"sheet read: {chosen}"] if len(names) > 1 else []
-    start = opened.start[0] if opened.start else 0
 
     def chunks() -> Iterator[Chunk]:
-        return _sheet_chunks(opened, len(headings), start)
+        return _sheet_chunks(opened, len(headings))
 
     return Table("spreadsheet", headings, None, notes, chunks)
 
 
-def _sheet_chunks(sheet: Any, width: int, start: int) -> Iterator[Chunk]:
+def _sheet_chunks(sheet: Any, width: int) -> Iterator[Chunk]:
     numbers, rows, broken = [], [], []  # type: list[int], list[list[str | None]], list[Broken]
     heading_seen = False
-    for number, cells in enumerate(sheet.iter_rows(), start + 1):
+    for number, cells in enumerate(sheet.iter_rows(), 1):
         if not any(cell != "" for cell in cells):
             continue
         if not heading_seen:
@@ -418,7 +419,7 @@ def cell_text(value: Any) -> str | None:
 
 
 def _chunk(
-    numbers: list[int], rows: list[list[str | None]], width: int, broken: list[Broken], done_ratio: float
+    numbers: list[int], rows: list[list[str | None]], width: int, broken: Sequence[Broken], done_ratio: float
 ) -> Chunk:
     columns = (
         [pa.array(column, pa.string()) for column in zip(*rows, strict=True)]

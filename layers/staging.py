@@ -16,14 +16,12 @@ import pyarrow.csv
 import shapely
 from numpy.typing import NDArray
 
-from layers.catalog import catalog
 from layers.database import Cursor, copy_rows, one, rows, sql, statement
 from layers.definition import Definition
 from layers.names import initials
 from layers.tables import SAMPLE_SOURCE, index_expressions, index_statements, is_empty, key_expression, table
 from layers.values import array_text
 
-NUL, REPLACEMENT = r"\u0000", "\ufffd"  # what jsonb cannot hold, and what stands for it
 SQL = Path(__file__).parent / "sql"
 
 
@@ -116,7 +114,7 @@ class Staging:
         self.name: sql.Composable = table(definition) if self.direct else sql.Identifier("staging")
         cursor.execute("SET LOCAL work_mem = '256MB'; SET LOCAL maintenance_work_mem = '512MB'")
         if self.direct:
-            if not is_pointed_to(definition):
+            if not is_pointed_to(cursor, definition):
                 # a table truncated in the same transaction needs no write-ahead log where wal_level is minimal
                 cursor.execute(sql.SQL("TRUNCATE {}").format(table(definition)))
             for name in index_expressions(definition):
@@ -161,8 +159,7 @@ class Staging:
             arrays["flags"] = pa.array([array_text(batch.flags.get(i, [])) for i in range(count)])
         if batch.unread:
             texts = [
-                json.dumps(batch.unread[i], ensure_ascii=False).replace(NUL, REPLACEMENT) if i in batch.unread else None
-                for i in range(count)
+                json.dumps(batch.unread[i], ensure_ascii=False) if i in batch.unread else None for i in range(count)
             ]
             arrays["unread"] = pa.array(texts, pa.string())
         name_field = self.definition.name_field
@@ -298,9 +295,13 @@ def lock(cursor: Cursor, definitions: Iterable[Definition]) -> None:
         cursor.execute(sql.SQL("LOCK TABLE {} IN SHARE ROW EXCLUSIVE MODE").format(table(definition)))
 
 
-def is_pointed_to(definition: Definition) -> bool:
-    """Whether a field of any layer points to this one: such a table cannot be truncated alone."""
-    return any(field.layer == definition.id for other in catalog().values() for field in other.fields.values())
+def is_pointed_to(cursor: Cursor, definition: Definition) -> bool:
+    """Whether another table has a foreign key to the layer's: it cannot be truncated alone."""
+    query = (
+        "SELECT EXISTS (SELECT FROM pg_constraint WHERE contype = 'f' AND conrelid <> confrelid"
+        " AND confrelid = format('layers.%%I', %s::text)::regclass)"
+    )
+    return bool(one(cursor, query, (definition.id,)))
 
 
 def arrow(values: Sequence[Any]) -> pa.Array:

@@ -6,16 +6,17 @@
 --           spheroid differ by less than 0.6 %, so every item among the nearest k on the spheroid lies within `reach`
 --           on the sphere. All items within reach are then measured on the spheroid.
 -- Uses      question.point geography, EPSG:4326
--- Names     view; candidate: who is asked about; closed, full_up, unsuitable, inside_hazard, not_designated: why an
---           item is left out; all_ranked: nothing is left out; k; max_m in metres or NULL; layer, name, properties,
---           bearing, evidence: what is told of an item i that was judged j
+-- Names     view; order: distance on the sphere, along the index; candidate: who is asked about; closed, full_up,
+--           unsuitable, inside_hazard, not_designated: why an item is left out; all_ranked: nothing is left out; k;
+--           max_m in metres or NULL; layer, name, properties, bearing, evidence: what is told of an item i that was
+--           judged j
 -- Columns   ranked         GeoJSON features, parted by commas, nearest first: distance_m in metres on the spheroid,
 --                          bearing_deg clockwise from north; NULL when there are none
 --           skipped        the 20 nearest of the items left out that would have come before the last ranked one
 --           skipped_count  how many there are of these in all
 WITH near AS MATERIALIZED (
     SELECT ST_Distance(i.geom::geography, (SELECT point FROM question)) AS distance_m
-    FROM (SELECT * FROM {view} AS i ORDER BY i.geom::geography <-> (SELECT point FROM question) LIMIT 2000) AS i
+    FROM (SELECT * FROM {view} AS i ORDER BY {order} LIMIT 2000) AS i
     WHERE {candidate}
       AND ({all_ranked} OR NOT ({closed} OR {full_up} OR {unsuitable} OR {not_designated} OR {inside_hazard}))
     LIMIT {k}

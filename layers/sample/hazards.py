@@ -147,7 +147,7 @@ def _add_size(frame: pd.DataFrame, rng: np.random.Generator) -> None:
 def _add_threat(frame: pd.DataFrame, event: Mask, home: pd.DataFrame, rng: np.random.Generator) -> None:
     count = len(frame)
     crowd = np.clip(home["persons"].to_numpy() / 500, 0.5, 3) ** 0.5
-    persons = np.maximum(2, np.round(np.exp(rng.normal(np.log(23), 1.22, count)) * crowd)).astype(int)
+    persons = np.maximum(2, np.round(np.exp(rng.normal(np.log(27), 1.4, count)) * crowd)).astype(int)
     property_cny = np.round(persons * np.exp(rng.normal(np.log(32_000), 0.5, count)), -4) + 10_000
     neither = rng.random(count) < 0.05
     no_persons = neither | (rng.random(count) < 0.02) | event

@@ -3,5 +3,5 @@
 -- Columns: flag, rows.
 SELECT flag, count(*)
 FROM {staging} AS staged CROSS JOIN unnest(staged.flags) AS flag
-WHERE NOT EXISTS (SELECT FROM verdict WHERE verdict.row_no = staged.row_no AND verdict.verdict IN ('duplicate', 'conflict'))
+WHERE NOT EXISTS (SELECT FROM verdict WHERE verdict.row_no = staged.row_no AND verdict.verdict <> 'update')
 GROUP BY flag

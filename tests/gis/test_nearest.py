@@ -7,7 +7,7 @@ import random
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from pyproj import Geod
 
@@ -360,6 +360,9 @@ coordinates = st.one_of(
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(incident=coordinates, points=st.lists(coordinates, max_size=25), k=st.integers(1, 30))
+@example(incident=(-180.0, 90.0), points=[(180.0, 90.0)], k=1)
+@example(incident=(0.0, 0.0), points=[(0.0, 1e-11), (0.0, 0.0), (1e-12, 0.0), (0.0, 5e-324)], k=3)
+@example(incident=(90.0, 0.0), points=[(90.00000000000001, 0.0), (90.0, 0.0)], k=2)
 def test_agrees_with_brute_force(
     module_database: str,
     module_readers: Readers,

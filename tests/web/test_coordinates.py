@@ -18,7 +18,8 @@ def read(browser: Any, sample_server: str) -> Iterator[Read]:
     page.locator(".map canvas").wait_for()
 
     def readings(text: str, area: list[float] | None = None, view: list[float] | None = None) -> list[dict[str, Any]]:
-        return page.evaluate("([text, area, view]) => leeward.readingsOf(text, area, view)", [text, area, view or [105.3, 27.3]])
+        given = [text, area, view or [105.3, 27.3]]
+        return page.evaluate("([text, area, view]) => leeward.readingsOf(text, area, view)", given)
 
     yield readings
     page.close()

@@ -13,9 +13,10 @@ LINK = f"/?w=respond&view=12.5,{LON},{LAT}&at={LON},{LAT}&hazard=landslide&place
 
 def _answer_of(app: Any, layer: str) -> tuple[list[Any], list[Any]]:
     answer = app.get("/nearest", **QUESTION)
-    ranked = sorted((one for one in answer["features"] if one["properties"]["layer"] == layer), key=lambda one: one["properties"]["rank"])
-    skipped = sorted((one for one in answer["skipped"] if one["layer"] == layer), key=lambda one: one["distance_m"])
-    return ranked, skipped
+    ranked = [one for one in answer["features"] if one["properties"]["layer"] == layer]
+    skipped = [one for one in answer["skipped"] if one["layer"] == layer]
+    ranked.sort(key=lambda one: one["properties"]["rank"])
+    return ranked, sorted(skipped, key=lambda one: one["distance_m"])
 
 
 def _names(app: Any) -> list[str]:
@@ -67,7 +68,8 @@ def test_nearer_ones_not_chosen_stand_under_the_first(app: Any) -> None:
 
 def _badges(app: Any) -> set[str]:
     app.until("leeward.map.loaded()")
-    return set(app.page.evaluate("leeward.map.queryRenderedFeatures({ layers: ['answer:badge'] }).map(one => one.properties.badge)"))
+    drawn = "leeward.map.queryRenderedFeatures({ layers: ['answer:badge'] }).map(one => one.properties.badge)"
+    return set(app.page.evaluate(drawn))
 
 
 def test_answer_is_drawn_on_the_map(app: Any) -> None:
@@ -75,8 +77,9 @@ def test_answer_is_drawn_on_the_map(app: Any) -> None:
     app.page.evaluate(f"leeward.act.setIncident([{LON}, {LAT}])")
     _ready(app)
     app.until("leeward.map.queryRenderedFeatures({ layers: ['answer:badge'] }).length > 0")
-    ranked = len([one for one in app.get("/nearest", lon=LON, lat=LAT)["features"] if one["properties"]["layer"] == "shelters"])
-    assert {f"rank|{n + 1}" for n in range(ranked)} <= _badges(app)
+    answer = app.get("/nearest", lon=LON, lat=LAT)["features"]
+    ranks = {one["properties"]["rank"] for one in answer if one["properties"]["layer"] == "shelters"}
+    assert {f"rank|{rank}" for rank in ranks} <= _badges(app)
     assert app.page.evaluate("leeward.map.queryRenderedFeatures({ layers: ['answer:incident'] }).length") == 1
     assert app.page.evaluate("leeward.map.queryRenderedFeatures({ layers: ['answer:line'] }).length") >= 1
 
@@ -88,7 +91,8 @@ def test_row_flies_there_and_is_highlighted(app: Any) -> None:
     third = ranked[2]
     app.page.locator(f'[data-row="{third["id"]}"]').click()
     app.page.locator(".row.selected .fields").wait_for()
-    assert app.page.evaluate("leeward.map.getCenter().toArray()") == pytest.approx(third["geometry"]["coordinates"], abs=1e-4)
+    centre = app.page.evaluate("leeward.map.getCenter().toArray()")
+    assert centre == pytest.approx(third["geometry"]["coordinates"], abs=1e-4)
     app.until("leeward.map.queryRenderedFeatures({ layers: ['chosen:point'] }).length > 0")
     assert f"sel={third['id']}" in app.page.url
 
@@ -145,7 +149,8 @@ def test_link_restores_everything(app: Any) -> None:
 
 
 def test_refusal_is_told_in_the_services_words(app: Any) -> None:
-    app.page.route("**/nearest?**", lambda route: route.fulfill(status=400, json={"title": "x", "detail": "no such hazard"}))
+    refusal = {"title": "x", "detail": "no such hazard"}
+    app.page.route("**/nearest?**", lambda route: route.fulfill(status=400, json=refusal))
     app.page.goto(app.server + LINK)
     app.page.locator(".scroll .problem").wait_for()
     assert "no such hazard" in app.page.locator(".scroll .problem").inner_text()

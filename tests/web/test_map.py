@@ -116,7 +116,8 @@ def test_layer_from_a_definition_alone_is_drawn(app: Any) -> None:
         body = answer.json()
         new = next(dict(one) for one in body["collections"] if one["id"] == "facilities")
         rule = {"when": {}, "label": {"zh": "新图层的点", "en": "New point"}}
-        symbol = {"shape": "octagon", "color": "#005350", "size": 20, "width": 1, "opacity": 1, "pattern": "none", "dash": []}
+        symbol = {"shape": "octagon", "color": "#005350", "size": 20, "width": 1}
+        symbol |= {"opacity": 1, "pattern": "none", "dash": []}
         new_map = {**new["layer"]["map"], "visible": True, "min_zoom": 0, "rules": [{**rule, "symbol": symbol}]}
         new["titles"] = {"zh": "新图层", "en": "New layer"}
         new["layer"] = {**new["layer"], "map": new_map}
