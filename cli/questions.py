@@ -65,7 +65,7 @@ def _print(answer: dict[str, Any]) -> None:
         name = escape(str(p.get(name_field or "", "") or "—"))
         listing.add_row(
             str(p["rank"]), book[p["layer"]].title.zh, name, _metres(p["distance_m"]),
-            COMPASS[round(p["bearing_deg"] / 45) % 8], _places(p), _age(p.get("age_s")),
+            _direction(p["bearing_deg"]), _places(p), _age(p.get("age_s")),
             "sample" if p["sample"] else "",
         )  # fmt: skip
     screen.print(listing)
@@ -76,6 +76,10 @@ def _print(answer: dict[str, Any]) -> None:
 
 def _metres(distance_m: float) -> str:
     return f"{distance_m:.0f} m" if distance_m < 1000 else f"{distance_m / 1000:.1f} km"
+
+
+def _direction(bearing_deg: float | None) -> str:
+    return "" if bearing_deg is None else COMPASS[round(bearing_deg / 45) % 8]
 
 
 def _places(properties: dict[str, Any]) -> str:

@@ -49,8 +49,11 @@ def application() -> FastAPI:
     """The application in a server's worker, which ends when its parent is killed."""
     from api.app import app_from_environment
 
-    if multiprocessing.parent_process() is not None and sys.platform == "linux":
+    parent = multiprocessing.parent_process()
+    if parent is not None and sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+        if os.getppid() != parent.pid:  # killed before that
+            raise SystemExit(1)
     return app_from_environment()
 
 

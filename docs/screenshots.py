@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import Page, sync_playwright
 
 HERE = Path(__file__).parent
 ARGUMENTS = [
@@ -65,6 +65,15 @@ def _wait(address: str, process: subprocess.Popen[bytes]) -> None:
     raise SystemExit("the service did not start")
 
 
+def _until_drawn(page: Page) -> None:
+    """Wait until the map stands still for a second (the page's policy allows no waiting by string)."""
+    still = 0
+    deadline = time.monotonic() + 60
+    while still < 5 and time.monotonic() < deadline:
+        still = still + 1 if page.evaluate(DRAWN) else 0
+        time.sleep(0.2)
+
+
 def main(folder: Path) -> None:
     """Take every picture into ``folder``; those of the README also into docs/pictures."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -78,11 +87,10 @@ def main(folder: Path) -> None:
             )  # fmt: skip
             page = context.new_page()
             page.goto(address + link)
-            page.wait_for_function(DRAWN, timeout=60_000)
+            _until_drawn(page)
             if "at=" in link:
-                page.wait_for_selector("[data-rank], .row", timeout=30_000)
-            page.wait_for_timeout(500)
-            page.wait_for_function(DRAWN, timeout=60_000)
+                page.get_by_role("tab").first.wait_for()
+                _until_drawn(page)
             page.screenshot(path=folder / f"{name}.png")
             print(folder / f"{name}.png")
             context.close()

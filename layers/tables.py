@@ -62,7 +62,8 @@ def key_expression(definition: Definition) -> sql.Composable:
         if fields == ("source_id",):
             parts.append(sql.SQL("source || chr(31)"))
         parts += [sql.SQL("{} || chr(31)").format(_as_text(definition, name)) for name in fields]
-        required = fields if fields == ("source_id",) else fields[:1]
+        # the last alternative makes do with its first field: there is no further one to fall back on
+        required = fields[:1] if fields == definition.key[-1] else fields
         present = sql.SQL(" AND ").join(sql.SQL("{} IS NOT NULL").format(sql.Identifier(name)) for name in required)
         alternatives.append(sql.SQL("CASE WHEN {} THEN {} END").format(present, sql.SQL(" || ").join(parts)))
     return sql.SQL("md5(coalesce({}))::uuid").format(sql.SQL(", ").join(alternatives))

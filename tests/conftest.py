@@ -38,6 +38,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leave out what was not asked for, and say why."""
     for item in items:
+        if "/web/" in item.nodeid:  # one service and one browser
+            item.add_marker(pytest.mark.xdist_group("web"))
         if item.get_closest_marker("long") and not config.getoption("--long"):
             item.add_marker(pytest.mark.skip(reason="slow: runs with ./dev test --long"))
         if item.get_closest_marker("real_data") and not REAL_DATA.is_dir():

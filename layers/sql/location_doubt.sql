@@ -2,7 +2,8 @@
 --   {staging}   the rows: a temporary table, or the layer itself when it was empty
 --   {declared}  the text in which a row declares its area
 --   {sample}    whether the rows are sample data; those are compared with sample areas only
--- An area is compared by its parent's name where the declared text names one (a county, say), else by its own name;
+-- A row is compared by the parents that its text names (counties, say): it must lie in one of them or in a child of
+-- one; where the text names none, by the names of the areas themselves;
 -- borders between the children of one parent are drawn too coarsely to doubt a row for.
 WITH areas AS (
     SELECT geom, translate(name, '臺', '台') AS name, translate(parent_name, '臺', '台') AS parent_name
@@ -23,6 +24,6 @@ UPDATE {staging} AS staged SET flags = array_append(staged.flags, 'location_doub
 FROM inside, named
 WHERE inside.row_no = staged.row_no
   AND named.declared = translate({declared}, '臺', '台')
-  AND CASE WHEN named.parents IS NOT NULL THEN NOT named.parents && inside.parents
+  AND CASE WHEN named.parents IS NOT NULL THEN NOT named.parents && (inside.parents || inside.names)
            WHEN named.names IS NOT NULL THEN NOT named.names && inside.names
            ELSE false END

@@ -1,35 +1,36 @@
-"""The command line as a process of its own."""
+"""The command line, in this process."""
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from click.testing import Result
+from typer.testing import CliRunner
 
-ROOT = Path(__file__).parents[2]
-Run = Callable[..., subprocess.CompletedProcess[str]]
+from cli.main import app
+from layers.settings import settings
 
-
-@pytest.fixture
-def environment(database: str, tmp_path: Path) -> dict[str, str]:
-    """An environment with a fresh database and a home of its own."""
-    return {**os.environ, "LEEWARD_DATABASE_URL": database, "LEEWARD_HOME": str(tmp_path / "home")}
+Run = Callable[..., Result]
 
 
 @pytest.fixture
-def run(environment: dict[str, str], tmp_path: Path) -> Run:
-    """A function that runs a verb in a folder of its own, never with a traceback."""
+def run(database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Run]:
+    """A function that runs a verb in a folder and on a database of its own; a traceback is a failure."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("LEEWARD_DATABASE_URL", database)
+    monkeypatch.setenv("LEEWARD_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("COLUMNS", "200")
 
-    def leeward(*arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
-        done = subprocess.run(
-            [str(Path(sys.executable).parent / "leeward"), *arguments],
-            env={**environment, **settings}, cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False,
-        )  # fmt: skip
-        assert "Traceback" not in done.stderr, done.stderr
+    def leeward(*arguments: str, **environment: str) -> Result:
+        for name, text in environment.items():
+            monkeypatch.setenv(name, text)
+        settings.cache_clear()
+        done = CliRunner().invoke(app, arguments)
+        if done.exception is not None and not isinstance(done.exception, SystemExit):
+            raise done.exception
         return done
 
-    return leeward
+    yield leeward
+    settings.cache_clear()

@@ -31,7 +31,8 @@ def columns(headings: list[str], definition: Any = HAZARDS, own: Mapping[str, st
 @pytest.mark.parametrize(
     ("text", "number"),
     [
-        ("1844", 1844), ("1,844", 1844), ("１，８４４", 1844), ("120人", 120), ("1.2万", 12_000), (" 7 ", 7), ("1e3", 1000),
+        ("1844", 1844), ("1,844", 1844), ("１，８４４", 1844), ("120人", 120), ("1.2万", 12_000), (" 7 ", 7),
+        ("1e3", 1000),
         ("+5", 5), ("0", 0), ("1 200", 1200), ("3.0", 3),
     ],
 )  # fmt: skip
@@ -74,9 +75,11 @@ def test_a_number_that_cannot_be_is_wrong() -> None:
 @pytest.mark.parametrize(
     ("text", "day"),
     [
-        ("2024-06-30", "2024-06-30"), ("2024/6/30", "2024-06-30"), ("2024.6.30", "2024-06-30"), ("20240630", "2024-06-30"),
+        ("2024-06-30", "2024-06-30"), ("2024/6/30", "2024-06-30"), ("2024.6.30", "2024-06-30"),
+        ("20240630", "2024-06-30"),
         ("2024年6月30日", "2024-06-30"), ("民國113年6月30日", "2024-06-30"), ("6/30/2024", "2024-06-30"),
-        ("30/6/2024", "2024-06-30"), ("２０２４／６／３０", "2024-06-30"), ("45473", "2024-06-30"), ("2024-06-30 14:20", "2024-06-30"),
+        ("30/6/2024", "2024-06-30"), ("２０２４／６／３０", "2024-06-30"), ("45473", "2024-06-30"),
+        ("2024-06-30 14:20", "2024-06-30"),
         ("6/30/2024 2:20 PM", "2024-06-30"), ("45473.5", "2024-06-30"), ("45472.999999", "2024-06-30"),
     ],
 )  # fmt: skip
@@ -227,6 +230,9 @@ def test_columns_that_cannot_be_mapped_are_refused(definition: Any, own: dict[st
 
 
 def test_flag_columns_fill_a_list_unless_another_column_does() -> None:
-    assert columns(["津波", "地震"], SHELTERS).flags == {0: ("suitable_hazards", ("tsunami",)), 1: ("suitable_hazards", ("earthquake",))}  # fmt: skip
+    assert columns(["津波", "地震"], SHELTERS).flags == {
+        0: ("suitable_hazards", ("tsunami",)),
+        1: ("suitable_hazards", ("earthquake",)),
+    }
     assert columns(["津波", "kinds"], SHELTERS, {"kinds": "suitable_hazards"}).flags == {}
     assert columns(["津波", "适用灾种"], SHELTERS).unused == ["适用灾种"]

@@ -163,3 +163,15 @@ def test_result_is_announced_once_for_screen_readers(app: Any) -> None:
     said = app.page.locator("[aria-live=polite]")
     assert said.count() == 1
     assert ranked[0]["properties"]["name"] in said.inner_text()
+
+
+def test_a_link_without_a_view_shows_the_whole_answer(app: Leeward) -> None:
+    app.open("/?at=105.286,27.304&hazard=landslide&lang=zh")
+    app.until("leeward.act.state.answer.value && !leeward.map.isMoving() && leeward.map.getZoom() > 11")
+    answer = app.get("/nearest", lon=105.286, lat=27.304, hazard="landslide")
+    shelters = [one["geometry"]["coordinates"] for one in answer["features"] if one["properties"]["layer"] == "shelters"]
+    assert shelters
+    for lon, lat in shelters:
+        x, y = app.screen_point(lon, lat)
+        assert 400 < x < 1280, "not under the panel"
+        assert 48 < y < 720, "not under the bar"

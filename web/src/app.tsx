@@ -22,7 +22,8 @@ function MapPane() {
   useEffect(() => {
     if (!holder.current || act.view) return;
     const { state } = act;
-    const whole = linkedIn(location.search).view || state.incident ? null : act.service.bbox;
+    const placed = linkedIn(location.search).view !== null;
+    const whole = placed || state.incident ? null : act.service.bbox;
     const choice = { theme: themeOf(state), lang: state.lang, visible: (id: string) => act.visible(id) };
     const view = new MapView(holder.current, act.service, act.drawn, state.view, whole, spared(state), choice, {
       moved: (view) => {
@@ -38,7 +39,7 @@ function MapPane() {
     });
     act.view = view;
     Object.assign(window, { leeward: { map: view.map, act, readingsOf } });
-    view.map.once("style.load", () => { act.start(); });
+    view.map.once("style.load", () => { act.start(!placed); });
   }, []);
   return <div class="map" ref={holder} />;
 }

@@ -91,10 +91,10 @@ export class Controller {
     this.start();
   }
 
-  /** Asks for what the state needs: answer, card, list. */
-  start(): void {
+  /** Asks for what the state needs: answer, card, list. A link that says no view shows the whole answer. */
+  start(fit = false): void {
     const { incident, selected } = this.state;
-    if (incident) void this.ask(false);
+    if (incident) void this.ask(fit);
     else this.set({ answer: nothing(), ranksBefore: null });
     if (selected) void this.loadCard(selected, false);
     else this.set({ card: nothing() });

@@ -35,7 +35,7 @@ export const en: Words = {
   hazard: "Hazard",
   hazard_any: "any",
   persons: "To place",
-  persons_any: "any number",
+  persons_any: "any",
   persons_n: "{n} {n|person|people}",
   by_line: "straight line",
   straight: "straight",
