@@ -57,7 +57,7 @@ def measures() -> Iterator[dict[str, Any]]:
                 ours.append(_ours(bench, files[ROWS]))
                 peers.append(_peer(bench, ogr2ogr, files[ROWS]))
         finally:
-            _execute(url, f"DROP DATABASE {DATABASE} WITH (FORCE)")
+            _execute(url, f"DROP DATABASE IF EXISTS {DATABASE}")
     seconds, peer = median(time_s for time_s, _ in ours), median(peers)
     points = ", ".join(f"{rows:.0e} rows {time_s:.2f} s" for rows, (time_s, _) in curve.items())
     yield {
@@ -135,7 +135,7 @@ def _execute(url: str, query: str) -> None:
 
 def _scratch(url: str) -> str:
     """The URL of a new database beside the service's."""
-    _execute(url, f"DROP DATABASE IF EXISTS {DATABASE} WITH (FORCE)")
+    _execute(url, f"DROP DATABASE IF EXISTS {DATABASE}")
     _execute(url, f"CREATE DATABASE {DATABASE}")
     bench = psycopg2.extensions.make_dsn(url, dbname=DATABASE)
     migrate(bench)

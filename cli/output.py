@@ -9,18 +9,16 @@ from contextlib import contextmanager
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 
 from layers.errors import DefinitionError, InvalidValue, LeewardError, NotFound, Unavailable, UnknownParameter
 
-errors = Console(stderr=True, highlight=False)
 WRONG_USAGE = (InvalidValue, NotFound, UnknownParameter, DefinitionError)
 Json = Annotated[bool, typer.Option("--json", help="Print machine-readable output.")]
 
 
 def say(text: str) -> None:
     """One line for people, beside the output proper."""
-    errors.print(text, markup=False, soft_wrap=True)
+    print(text, file=sys.stderr, flush=True)
 
 
 def print_json(value: Any) -> None:
@@ -34,23 +32,11 @@ def progress(what: str) -> Iterator[Callable[[float], None]]:
     if not sys.stderr.isatty():
         yield lambda _: None
         return
-    from rich.progress import (
-        BarColumn,
-        Progress,
-        TaskProgressColumn,
-        TextColumn,
-        TimeElapsedColumn,
-        TimeRemainingColumn,
-    )
+    from rich.console import Console
+    from rich.progress import Progress, TimeElapsedColumn
 
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TaskProgressColumn(),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=errors, transient=True) as bar:
+    columns = (*Progress.get_default_columns(), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task(what, total=1.0)
         yield lambda ratio: bar.update(task, completed=ratio)
 

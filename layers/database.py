@@ -37,6 +37,7 @@ ANONYMOUS = "leeward_anonymous"
 AWAY = (psycopg2.OperationalError, psycopg2.InterfaceError)
 BAD_VALUE = (psycopg2.DataError, psycopg2.errors.UntranslatableCharacter)
 PREPARED_AT_MOST = 200
+SIGNS = "in a password, @ is written %40, : %3A, / %2F, # %23, % %25"
 Query: TypeAlias = str | sql.Composable
 
 
@@ -74,15 +75,14 @@ def _parts(url: str) -> dict[str, str]:
         raise InvalidValue(
             "the database's URL cannot be read",
             parameter="LEEWARD_DATABASE_URL",
-            expected="postgresql://USER:PASSWORD@HOST:PORT/DATABASE, signs such as @ : / # in the password as %40 …",
+            expected=f"postgresql://USER:PASSWORD@HOST:PORT/DATABASE; {SIGNS}",
         ) from None
 
 
 def _without_password(message: str, url: str) -> str:
-    """The message without any piece of the URL's password; libpq takes a part of one with an @ for the host."""
-    found = re.search(r"://[^:/@]*:(.*)@", url) or re.search(r"password\s*=\s*([^\s&]*)", url)
-    for piece in re.split(r"[@:/?#%&=']", found[1]) if found else ():
-        message = message.replace(piece, "***") if piece else message
+    """The message, unless libpq took a part of a password with a bare @ or / for the host, and tells it."""
+    if "://" in url and not re.fullmatch(r"\w+://([^@/?#]*@)?[^@]*", url):
+        return f"its URL cannot be read; {SIGNS}"
     return message
 
 

@@ -75,7 +75,7 @@ COLUMN_TYPES: dict[str, str] = {
 class Model(BaseModel):
     """A frozen record that refuses keys it does not know and values of another type."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, defer_build=True)
 
 
 class Words(Model):

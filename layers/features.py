@@ -10,9 +10,8 @@ import math
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import geopandas
 import shapely
 
 from layers.catalog import Catalog
@@ -20,6 +19,9 @@ from layers.database import Readers, sql
 from layers.definition import Definition, Field
 from layers.errors import InvalidValue, UnknownParameter
 from layers.tables import view
+
+if TYPE_CHECKING:
+    import geopandas
 
 Box = tuple[float, float, float, float]
 SYSTEM_PROPERTIES = ("source", "sample", "flags", "recorded_at")
@@ -118,6 +120,8 @@ def frame(
     found = readers.rows(query)
     geometry = shapely.from_wkb([bytes(row[-1]) if row[-1] is not None else None for row in found])
     data = {name: [row[number] for row in found] for number, name in enumerate(("fid", *columns))}
+    import geopandas  # only here: it takes two seconds and 100 MB, which the service does without
+
     return geopandas.GeoDataFrame(data, geometry=geometry, crs="EPSG:4326").set_index("fid")
 
 

@@ -306,10 +306,10 @@ class _Run:
         pending: Future[None] | None = None
         with ThreadPoolExecutor(1) as pool:
             for chunk in self.table.chunks():
-                batch = self._batch(chunk)
+                form = self.staging.form(self._batch(chunk))
                 if pending is not None:
                     pending.result()
-                pending = pool.submit(self.staging.copy, batch)
+                pending = pool.submit(self.staging.copy, form)
                 progress(0.7 * chunk.done_ratio)
             if pending is not None:
                 pending.result()
@@ -586,17 +586,20 @@ def _area(cursor: Cursor, asked: str | None) -> Area | None:
 
 
 def _items(cursor: Cursor, definition: Definition, name: str, source_id: str) -> dict[str, int | None] | None:
-    """Source ids and names of the layer that a field points to, with their fids; None where two share a name."""
+    """Source ids and names of the layer that a field points to, with their fids; None where two share a name.
+
+    Real rows point to real items, and sample rows to sample items.
+    """
     pointed = definition.fields[name].layer
     if pointed is None:
         return None
     target = catalog()[pointed]
-    query = sql.SQL("SELECT fid, source_id, {} FROM {} ORDER BY source = %s DESC").format(
+    query = sql.SQL("SELECT fid, source_id, {} FROM {} WHERE sample = %s ORDER BY source = %s DESC").format(
         sql.Identifier(target.name_field or "source_id"), table(target)
     )
     names: dict[str, int | None] = {}
     ids: dict[str, int | None] = {}
-    for fid, item_id, item_name in rows(cursor, query, (source_id,)):
+    for fid, item_id, item_name in rows(cursor, query, (source_id == SAMPLE_SOURCE, source_id)):
         if item_id is not None:
             ids.setdefault(item_id, fid)
         if item_name is not None:
@@ -656,9 +659,9 @@ def _import_frame(cursor: Cursor, definition: Definition, frame: Any, source_id:
         (definition.id, source_id),
     )
     staging = Staging(cursor, definition, list(columns), source_id, import_id, large=len(frame) >= LARGE_ROWS)
-    staging.copy(batch.without(set(wrong)))
+    staging.copy(staging.form(batch.without(set(wrong))))
     merged = staging.merge(update=True)
-    cursor.execute("DROP TABLE IF EXISTS staging, verdict")
+    cursor.execute("DROP TABLE IF EXISTS staging, verdict, repeated")
     report.imported, report.updated, report.unchanged = merged.imported, merged.updated, merged.unchanged
     reasons = [*wrong.values(), *(reason for _, reason in merged.rejected)]
     report.rejected = len(reasons)

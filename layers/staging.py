@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import pyarrow as pa
 import pyarrow.csv
 import shapely
@@ -23,6 +22,7 @@ from layers.tables import SAMPLE_SOURCE, index_expressions, index_statements, is
 from layers.values import array_text
 
 SQL = Path(__file__).parent / "sql"
+MISSING_TYPES = ("NAType", "NaTType")  # of pandas, which takes a second to import
 
 
 @dataclass
@@ -71,6 +71,15 @@ class Merged:
     unchanged: int = 0
     rejected: list[tuple[int, str]] = field(default_factory=list)
     flags: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Form:
+    """Rows as the CSV that COPY reads."""
+
+    count: int
+    columns: list[str]
+    text: io.BytesIO
 
 
 class Staging:
@@ -123,7 +132,8 @@ class Staging:
             self._make_table()
         cursor.execute(
             "CREATE TEMPORARY TABLE verdict"
-            " (row_no bigint PRIMARY KEY, verdict text NOT NULL, fid bigint, first_row bigint) ON COMMIT DROP"
+            " (row_no bigint PRIMARY KEY, verdict text NOT NULL, fid bigint, first_row bigint) ON COMMIT DROP;"
+            "CREATE TEMPORARY TABLE repeated (key uuid, first_row bigint) ON COMMIT DROP"
         )
 
     def _make_table(self) -> None:
@@ -142,12 +152,9 @@ class Staging:
             sql.SQL("CREATE TEMPORARY TABLE staging ({}) ON COMMIT DROP").format(sql.SQL(", ").join(columns))
         )
 
-    def copy(self, batch: Batch) -> None:
-        """Take rows in."""
+    def form(self, batch: Batch) -> Form:
+        """Rows in the form in which ``copy`` takes them."""
         count = len(batch.numbers)
-        self.count += count
-        if not count:
-            return
         arrays: dict[str, pa.Array] = {
             "row_no": pa.array(batch.numbers),
             "import_id": pa.repeat(self.import_id, count),
@@ -170,9 +177,16 @@ class Staging:
                 shapely.to_wkb(shapely.set_srid(batch.geometries, 4326), hex=True, include_srid=True)
             )
         buffer = io.BytesIO()
-        pyarrow.csv.write_csv(pa.table(arrays), buffer, pyarrow.csv.WriteOptions(include_header=False))
+        if count:
+            pyarrow.csv.write_csv(pa.table(arrays), buffer, pyarrow.csv.WriteOptions(include_header=False))
         buffer.seek(0)
-        copy_rows(self.cursor, self.name, list(arrays), buffer)
+        return Form(count, list(arrays), buffer)
+
+    def copy(self, form: Form) -> None:
+        """Take rows in; the interpreter is free meanwhile."""
+        self.count += form.count
+        if form.count:
+            copy_rows(self.cursor, self.name, form.columns, form.text)
 
     def merge(self, *, update: bool) -> Merged:
         """Compare the rows with each other and with the layer, and write what is new.
@@ -209,10 +223,11 @@ class Staging:
 
     def _judge_repeated(self, merged: Merged) -> None:
         """Rows of one file with one key: the first counts; the same again is unchanged, another value is rejected."""
-        query = sql.SQL(statement(SQL / "judge_repeated.sql")).format(
-            staging=self.name, same=self._same("staged", "first"), whole=self._whole()
-        )
-        self.cursor.execute(query)
+        names = {"staging": self.name, "same": self._same("staged", "first"), "whole": self._whole()}
+        self.cursor.execute(sql.SQL(statement(SQL / "repeated_keys.sql")).format(**names))
+        if not self.cursor.rowcount:
+            return
+        self.cursor.execute(sql.SQL(statement(SQL / "judge_repeated.sql")).format(**names))
         query_text = "SELECT v.row_no, v.first_row FROM verdict v WHERE verdict = 'duplicate' ORDER BY 1"
         for number, first in rows(self.cursor, query_text):
             merged.rejected.append(
@@ -321,6 +336,6 @@ def arrow(values: Sequence[Any]) -> pa.Array:
 def _known(value: Any) -> Any:
     if isinstance(value, list | tuple | np.ndarray):
         return [str(part) for part in value] or None
-    if value is None or value is pd.NA or value is pd.NaT or value != value:
+    if value is None or type(value).__name__ in MISSING_TYPES or value != value:
         return None
     return value.item() if isinstance(value, np.generic) else value

@@ -77,6 +77,16 @@ def _execute(url: str, text: str) -> None:
         connection.close()
 
 
+def _drop(url: str, name: str) -> None:
+    """Drop a database, with the connections to it; not WITH (FORCE), which autovacuum's own would refuse."""
+    _execute(
+        url,
+        "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"
+        f" WHERE datname = '{name}' AND usename = current_user",
+    )
+    _execute(url, f"DROP DATABASE IF EXISTS {name}")
+
+
 def _with_name(url: str, name: str) -> str:
     return re.sub(r"/[a-z_0-9]*\?", f"/{name}?", url)
 
@@ -85,11 +95,11 @@ def _with_name(url: str, name: str) -> str:
 def template(cluster: str, worker_id: str) -> Iterator[str]:
     """The name of a migrated database, to be cloned; one for each worker."""
     name = f"template_{worker_id}"
-    _execute(cluster, f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+    _drop(cluster, name)
     _execute(cluster, f"CREATE DATABASE {name}")
     migrate(_with_name(cluster, name))
     yield name
-    _execute(cluster, f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+    _drop(cluster, name)
 
 
 @pytest.fixture(scope="session")
@@ -101,7 +111,7 @@ def new_database(cluster: str, template: str, worker_id: str) -> Callable[[], st
         nonlocal count
         count += 1
         name = f"test_{worker_id}_{count}"
-        _execute(cluster, f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+        _drop(cluster, name)
         _execute(cluster, f"CREATE DATABASE {name} TEMPLATE {template}")
         return _with_name(cluster, name)
 
@@ -115,7 +125,7 @@ def drop_database(cluster: str) -> Callable[[str], None]:
     def drop(url: str) -> None:
         found = re.search(r"/([a-z_0-9]*)\?", url)
         assert found
-        _execute(cluster, f"DROP DATABASE IF EXISTS {found[1]} WITH (FORCE)")
+        _drop(cluster, found[1])
 
     return drop
 

@@ -24,8 +24,15 @@ LABEL = {"zh": "示例数据：云岭县为虚构，非真实", "en": "Sample da
 Table = pd.DataFrame  # or a GeoDataFrame, which is one
 Progress = Callable[[str, float], None]
 COUNTS = {
-    "hazard_points": 1000, "risk_zones": 100, "shelters": 200, "supply_depots": 20, "rescue_teams": 40,
-    "settlements": 500, "roads": 1000, "facilities": 300, "hazard_sources": 25,
+    "hazard_points": 1000,
+    "risk_zones": 100,
+    "shelters": 200,
+    "supply_depots": 20,
+    "rescue_teams": 40,
+    "settlements": 500,
+    "roads": 1000,
+    "facilities": 300,
+    "hazard_sources": 25,
 }
 LARGEST_KM2 = 30_000
 KM2_AT_SCALE_1 = 2400
@@ -60,15 +67,31 @@ class SampleCounty:
         with TemporaryDirectory() as folder:
             plain = Path(folder) / "elevation.tif"
             with rasterio.open(
-                plain, "w", driver="GTiff", height=rows, width=columns, count=1, dtype="float32", crs=self.crs.to_wkt(),
-                transform=self.transform, nodata=-9999, tiled=True, BIGTIFF="IF_SAFER",
+                plain,
+                "w",
+                driver="GTiff",
+                height=rows,
+                width=columns,
+                count=1,
+                dtype="float32",
+                crs=self.crs.to_wkt(),
+                transform=self.transform,
+                nodata=-9999,
+                tiled=True,
+                BIGTIFF="IF_SAFER",
             ) as file:
                 file.write(self.elevation, 1)
                 file.set_band_description(1, "elevation_m")
                 file.update_tags(SAMPLE=f"{LABEL['zh']} / {LABEL['en']}", AREA_OR_POINT="Area")
             rasterio.shutil.copy(
-                plain, path, driver="COG", COMPRESS="DEFLATE", PREDICTOR="3", BLOCKSIZE="512",
-                OVERVIEW_RESAMPLING="AVERAGE", NUM_THREADS="2",
+                plain,
+                path,
+                driver="COG",
+                COMPRESS="DEFLATE",
+                PREDICTOR="3",
+                BLOCKSIZE="512",
+                OVERVIEW_RESAMPLING="AVERAGE",
+                NUM_THREADS="2",
             )
 
 
@@ -122,9 +145,9 @@ def make(
     refuges = response.shelters(
         ground, land, within, homes, buildings, zones, count["shelters"], _rng(seed, "shelters")
     )
-    stores = _numbered("supply_depots", response.depots(
-        ground, land, within, homes, count["supply_depots"], _rng(seed, "depots")
-    ))
+    stores = _numbered(
+        "supply_depots", response.depots(ground, land, within, homes, count["supply_depots"], _rng(seed, "depots"))
+    )
     lines = response.stock(stores, now, _rng(seed, "stock"))
     stores["kinds"] = response.kinds_kept(stores, lines)
     sources = hazards.hazard_sources(

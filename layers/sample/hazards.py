@@ -23,16 +23,32 @@ from layers.sample.water import RIVER_M2
 
 INCIDENT = (105.286, 27.304)
 SHARES = {
-    "landslide": 0.55, "rockfall": 0.20, "unstable_slope": 0.12, "debris_flow": 0.08, "ground_collapse": 0.04,
+    "landslide": 0.55,
+    "rockfall": 0.20,
+    "unstable_slope": 0.12,
+    "debris_flow": 0.08,
+    "ground_collapse": 0.04,
     "ground_fissure": 0.01,
 }
 WORDS = {
-    "landslide": "滑坡", "rockfall": "崩塌", "unstable_slope": "不稳定斜坡", "debris_flow": "泥石流",
-    "ground_collapse": "地面塌陷", "ground_fissure": "地裂缝", "flood": "洪水", "flash_flood": "山洪",
+    "landslide": "滑坡",
+    "rockfall": "崩塌",
+    "unstable_slope": "不稳定斜坡",
+    "debris_flow": "泥石流",
+    "ground_collapse": "地面塌陷",
+    "ground_fissure": "地裂缝",
+    "flood": "洪水",
+    "flash_flood": "山洪",
 }
 STEEP_DEG = (15.0, 45.0)
 STAGES: dict[str | None, float] = {
-    "found": 8, "assessed": 10, "assigned": 14, "rectifying": 38, "to_accept": 8, "struck_off": 18, "reopened": 4,
+    "found": 8,
+    "assessed": 10,
+    "assigned": 14,
+    "rectifying": 38,
+    "to_accept": 8,
+    "struck_off": 18,
+    "reopened": 4,
 }
 COSINE = float(np.cos(np.radians(CENTRE[1])))
 
@@ -61,13 +77,20 @@ def surroundings(terrain: Terrain, homes: pd.DataFrame, roads: geopandas.GeoData
     size = (grid.cell_y_m, grid.cell_x_m)
     tree = spatial.cKDTree(np.column_stack([homes["lon"] * COSINE, homes["lat"]]))
     return Surroundings(
-        homes, tree, ndimage.distance_transform_edt(empty, sampling=size),
+        homes,
+        tree,
+        ndimage.distance_transform_edt(empty, sampling=size),
         ndimage.distance_transform_edt(burnt == 0, sampling=size),
     )
 
 
 def hazard_points(
-    terrain: Terrain, land: Areas, within: Mask, around: Surroundings, count: int, now: datetime,
+    terrain: Terrain,
+    land: Areas,
+    within: Mask,
+    around: Surroundings,
+    count: int,
+    now: datetime,
     rng: np.random.Generator,
 ) -> geopandas.GeoDataFrame:
     """Exactly ``count`` danger points, about 6 % of them past events, on steep ground near people."""
@@ -187,8 +210,15 @@ def _add_watch(frame: pd.DataFrame, event: Mask, rng: np.random.Generator) -> No
     frame["monitor_name"] = tables.people("监测员", count)
     frame["monitor_phone"] = tables.phones(count, start=10_000_001)
     frame["withheld"] = np.zeros(count, dtype=bool)
-    for field in ("monitoring_method", "warning_means", "responsible_name", "responsible_post", "responsible_phone",
-                  "monitor_name", "monitor_phone"):
+    for field in (
+        "monitoring_method",
+        "warning_means",
+        "responsible_name",
+        "responsible_post",
+        "responsible_phone",
+        "monitor_name",
+        "monitor_phone",
+    ):
         frame[field] = frame[field].where(danger)
 
 
@@ -216,7 +246,12 @@ def _add_history(frame: pd.DataFrame, event: Mask, now: datetime, rng: np.random
 
 
 def risk_zones(
-    terrain: Terrain, land: Areas, points: geopandas.GeoDataFrame, around: Surroundings, count: int, now: datetime,
+    terrain: Terrain,
+    land: Areas,
+    points: geopandas.GeoDataFrame,
+    around: Surroundings,
+    count: int,
+    now: datetime,
     rng: np.random.Generator,
 ) -> geopandas.GeoDataFrame:
     """Exactly ``count`` zones: blobs down the slope from danger points, fans below gullies, strips along rivers.
@@ -273,9 +308,7 @@ def _slope_zones(
     across = across * swell
     x_m = along * down_x[:, None] - across * down_y[:, None]
     y_m = along * down_y[:, None] + across * down_x[:, None]
-    rings = np.stack([
-        lon[:, None] + x_m / METRES_PER_DEGREE / COSINE, lat[:, None] + y_m / METRES_PER_DEGREE
-    ], axis=2)
+    rings = np.stack([lon[:, None] + x_m / METRES_PER_DEGREE / COSINE, lat[:, None] + y_m / METRES_PER_DEGREE], axis=2)
     return np.asarray(shapely.polygons(np.concatenate([rings, rings[:, :1]], axis=1))), kind
 
 
@@ -290,9 +323,7 @@ def _downhill(terrain: Terrain, lon: Floats, lat: Floats) -> tuple[Floats, Float
     return x / length, y / length
 
 
-def _flood_strips(
-    terrain: Terrain, land: Areas, count: int, rng: np.random.Generator
-) -> npt.NDArray[np.object_]:
+def _flood_strips(terrain: Terrain, land: Areas, count: int, rng: np.random.Generator) -> npt.NDArray[np.object_]:
     """Strips along reaches of larger rivers, one to two kilometres long."""
     grid, receiver = terrain.coarse, terrain.drainage.receiver
     cells = np.flatnonzero(terrain.area_m2.ravel() >= RIVER_M2 / 4)
@@ -335,7 +366,12 @@ def _people_inside(polygons: npt.NDArray[np.object_], homes: pd.DataFrame) -> Fl
 
 
 def hazard_sources(
-    terrain: Terrain, land: Areas, within: Mask, around: Surroundings, roads: geopandas.GeoDataFrame, count: int,
+    terrain: Terrain,
+    land: Areas,
+    within: Mask,
+    around: Surroundings,
+    roads: geopandas.GeoDataFrame,
+    count: int,
     rng: np.random.Generator,
 ) -> geopandas.GeoDataFrame:
     """``count`` installations: filling stations and stores at settlements, power lines and a gas pipeline as lines."""
@@ -348,16 +384,18 @@ def hazard_sources(
     cables = _cables(land, lines, rng)
     cable_names = [*(f"云岭{i + 1}号输电线路" for i in range(lines - 1)), "云岭天然气管道"]
     stems = [name.removesuffix("镇").removesuffix("乡") for name in sites["name"]]
-    frame = pd.DataFrame({
-        "name": [*tables.numbered(stems, ends), *cable_names],
-        "kind": [*kinds, *["high_voltage"] * (lines - 1), "pipeline"],
-        "level": [*tables.chosen({"四级": 12, "三级": 4, None: 84}, len(sites), rng), *[None] * lines],
-        "admin_area": [*land.label(land.township_of(lon, lat)), *["云岭县"] * lines],
-        "address": [*sites["name"], *[None] * lines],
-        "contact_name": tables.people("联系人", count),
-        "contact_phone": tables.phones(count, start=40_000_001),
-        "withheld": [*(kind == "explosives" for kind in kinds), *[False] * lines],
-    })
+    frame = pd.DataFrame(
+        {
+            "name": [*tables.numbered(stems, ends), *cable_names],
+            "kind": [*kinds, *["high_voltage"] * (lines - 1), "pipeline"],
+            "level": [*tables.chosen({"四级": 12, "三级": 4, None: 84}, len(sites), rng), *[None] * lines],
+            "admin_area": [*land.label(land.township_of(lon, lat)), *["云岭县"] * lines],
+            "address": [*sites["name"], *[None] * lines],
+            "contact_name": tables.people("联系人", count),
+            "contact_phone": tables.phones(count, start=40_000_001),
+            "withheld": [*(kind == "explosives" for kind in kinds), *[False] * lines],
+        }
+    )
     return geopandas.GeoDataFrame(frame, geometry=[*np.asarray(shapely.points(lon, lat)), *cables], crs=4326)
 
 
@@ -377,7 +415,11 @@ def _cables(land: Areas, count: int, rng: np.random.Generator) -> list[shapely.G
 
 
 def beside(
-    homes: pd.DataFrame, radius_m: npt.ArrayLike, terrain: Terrain, within: Mask, rng: np.random.Generator,
+    homes: pd.DataFrame,
+    radius_m: npt.ArrayLike,
+    terrain: Terrain,
+    within: Mask,
+    rng: np.random.Generator,
     tries: int = 6,
 ) -> tuple[Floats, Floats]:
     """A position near each settlement, the flattest of some; the settlement itself where all lie outside."""

@@ -234,10 +234,12 @@ def settlements(
     factor = terrain.grid.rows // terrain.coarse.rows
     inner = np.asarray(ndimage.binary_erosion(mask, iterations=3)).repeat(factor, axis=0).repeat(factor, axis=1)
     lon, lat = _dwellings(terrain, within & inner, others, rng)
-    frame = pd.DataFrame({
-        "lon": np.concatenate([land.seat_lon, lon]),
-        "lat": np.concatenate([land.seat_lat, lat]),
-    })
+    frame = pd.DataFrame(
+        {
+            "lon": np.concatenate([land.seat_lon, lon]),
+            "lat": np.concatenate([land.seat_lat, lat]),
+        }
+    )
     villages = round(VILLAGE_SHARE * count)
     frame["kind"] = np.repeat(
         ["county_seat", "township_seat", "village", "hamlet"],
@@ -253,7 +255,9 @@ def settlements(
     frame["vulnerable_persons"] = np.round(frame["persons"] * rng.uniform(0.16, 0.34, count)).astype("int64")
     unknown = (rng.random(count) < 0.04) & (np.arange(count) >= len(land.names))
     for field, source in (
-        ("population_persons", "persons"), ("households", "households"), ("vulnerable_persons", "vulnerable_persons")
+        ("population_persons", "persons"),
+        ("households", "households"),
+        ("vulnerable_persons", "vulnerable_persons"),
     ):
         frame[field] = frame[source].astype("Int64").mask(unknown)
     frame["population_year"] = pd.array(np.full(count, YEAR), dtype="Int64").astype("Int64")
@@ -261,9 +265,7 @@ def settlements(
     return frame
 
 
-def _dwellings(
-    terrain: Terrain, within: Mask, count: int, rng: np.random.Generator
-) -> tuple[Floats, Floats]:
+def _dwellings(terrain: Terrain, within: Mask, count: int, rng: np.random.Generator) -> tuple[Floats, Floats]:
     """Places to live: the best cell of square blocks, drawn with a weight for flat ground near rivers."""
     grid = terrain.grid
     factor = grid.rows // terrain.coarse.rows
@@ -309,7 +311,9 @@ def _persons(kind: npt.NDArray[np.object_], rng: np.random.Generator) -> Ints:
     persons = np.zeros(len(kind), dtype=np.int64)
     persons[kind == "county_seat"] = 74_320
     for name, smallest, largest, power in (
-        ("township_seat", 2000, 8000, 0.5), ("village", 480, 3600, 0.42), ("hamlet", 55, 700, 0.45)
+        ("township_seat", 2000, 8000, 0.5),
+        ("village", 480, 3600, 0.42),
+        ("hamlet", 55, 700, 0.45),
     ):
         of_kind = np.flatnonzero(kind == name)
         share = np.arange(1, len(of_kind) + 1) / max(len(of_kind), 1)
@@ -321,16 +325,18 @@ def _persons(kind: npt.NDArray[np.object_], rng: np.random.Generator) -> Ints:
 def admin_areas(land: Areas, homes: pd.DataFrame) -> geopandas.GeoDataFrame:
     """The county and its townships with their people, the county first."""
     people = homes.groupby("township")["persons"].sum().reindex(range(len(land.names)), fill_value=0).to_numpy()
-    frame = pd.DataFrame({
-        "source_id": [names.COUNTY_CODE, *land.codes],
-        "name": [names.COUNTY, *land.names],
-        "name_en": ["Yunling", *(names.latin(name[:-1]) for name in land.names)],
-        "level": ["county", *["township"] * len(land.names)],
-        "parent_code": [names.CITY_CODE, *[names.COUNTY_CODE] * len(land.names)],
-        "parent_name": [names.CITY, *[names.COUNTY] * len(land.names)],
-        "population_persons": pd.array([int(people.sum()), *people.tolist()], dtype="Int64"),
-        "population_year": pd.array([YEAR] * (len(land.names) + 1), dtype="Int64"),
-    })
+    frame = pd.DataFrame(
+        {
+            "source_id": [names.COUNTY_CODE, *land.codes],
+            "name": [names.COUNTY, *land.names],
+            "name_en": ["Yunling", *(names.latin(name[:-1]) for name in land.names)],
+            "level": ["county", *["township"] * len(land.names)],
+            "parent_code": [names.CITY_CODE, *[names.COUNTY_CODE] * len(land.names)],
+            "parent_name": [names.CITY, *[names.COUNTY] * len(land.names)],
+            "population_persons": pd.array([int(people.sum()), *people.tolist()], dtype="Int64"),
+            "population_year": pd.array([YEAR] * (len(land.names) + 1), dtype="Int64"),
+        }
+    )
     county = shapely.multipolygons(shapely.get_parts(land.county))
     return geopandas.GeoDataFrame(frame, geometry=np.array([county, *land.townships], dtype=object), crs=4326)
 

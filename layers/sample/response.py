@@ -16,54 +16,103 @@ from layers.sample.places import Areas, Mask
 from layers.sample.terrain import Floats, Terrain
 
 SEAT_FACILITIES = (
-    ("城关体育馆", "stadium"), ("云岭广场", "square"), ("人民广场", "square"),
-    ("滨河公园", "square"), ("云岭县第一中学", "school"), ("云岭县第二中学", "school"),
-    ("城关中学", "school"), ("城关第一小学", "school"), ("城关第二小学", "school"),
-    ("城关第三小学", "school"), ("大湾小学", "school"), ("学府路小学", "school"),
-    ("云岭职业技术学院", "college"), ("云岭县文化馆", "community"), ("城关社区服务中心", "community"),
-    ("东环社区服务中心", "community"), ("云岭县人民医院", "hospital"), ("云岭县中医院", "hospital"),
-    ("云岭县妇幼保健院", "hospital"), ("城关社区卫生院", "clinic"), ("云岭县人民政府", "government"),
-    ("云岭县应急管理局", "government"), ("云岭县自然资源局", "government"), ("城关镇人民政府", "government"),
-    ("城关派出所", "police"), ("东环派出所", "police"), ("云岭县消防救援大队", "fire_station"),
-    ("云岭县第一幼儿园", "kindergarten"), ("云岭县第二幼儿园", "kindergarten"), ("城关幼儿园", "kindergarten"),
-    ("云岭寺", "worship"), ("城关诊所", "clinic"),
+    ("城关体育馆", "stadium"),
+    ("云岭广场", "square"),
+    ("人民广场", "square"),
+    ("滨河公园", "square"),
+    ("云岭县第一中学", "school"),
+    ("云岭县第二中学", "school"),
+    ("城关中学", "school"),
+    ("城关第一小学", "school"),
+    ("城关第二小学", "school"),
+    ("城关第三小学", "school"),
+    ("大湾小学", "school"),
+    ("学府路小学", "school"),
+    ("云岭职业技术学院", "college"),
+    ("云岭县文化馆", "community"),
+    ("城关社区服务中心", "community"),
+    ("东环社区服务中心", "community"),
+    ("云岭县人民医院", "hospital"),
+    ("云岭县中医院", "hospital"),
+    ("云岭县妇幼保健院", "hospital"),
+    ("城关社区卫生院", "clinic"),
+    ("云岭县人民政府", "government"),
+    ("云岭县应急管理局", "government"),
+    ("云岭县自然资源局", "government"),
+    ("城关镇人民政府", "government"),
+    ("城关派出所", "police"),
+    ("东环派出所", "police"),
+    ("云岭县消防救援大队", "fire_station"),
+    ("云岭县第一幼儿园", "kindergarten"),
+    ("云岭县第二幼儿园", "kindergarten"),
+    ("城关幼儿园", "kindergarten"),
+    ("云岭寺", "worship"),
+    ("城关诊所", "clinic"),
 )
 TOWNSHIP_FACILITIES = (
-    ("中心学校", "school"), ("文化广场", "square"), ("人民政府", "government"), ("卫生院", "hospital"),
-    ("派出所", "police"), ("中学", "school"), ("文化站", "community"), ("中心幼儿园", "kindergarten"),
+    ("中心学校", "school"),
+    ("文化广场", "square"),
+    ("人民政府", "government"),
+    ("卫生院", "hospital"),
+    ("派出所", "police"),
+    ("中学", "school"),
+    ("文化站", "community"),
+    ("中心幼儿园", "kindergarten"),
 )
 VILLAGE_FACILITIES = (("村委会", "government"), ("小学", "school"), ("卫生室", "clinic"), ("文化活动室", "community"))
 SHELTER_KINDS = ("stadium", "square", "school", "community", "college")
 SQUARE_METRES_PER_PERSON = {"emergency": 0.5, "short": 2.0, "long": 4.5}
 TEAMS = (
-    ("消防救援大队", ("fire", "general"), "county"), ("矿山救护队", ("mine",), "county"),
-    ("山地救援队", ("mountain",), "county"), ("医疗救援队", ("medical",), "county"),
-    ("地质灾害应急技术队", ("geological",), "county"), ("水域救援队", ("water",), "county"),
-    ("公路抢通队", ("engineering",), "county"), ("应急通信保障队", ("comms",), "county"),
-    ("森林消防中队", ("forest", "fire"), "county"), ("危化品处置队", ("chemical",), "county"),
+    ("消防救援大队", ("fire", "general"), "county"),
+    ("矿山救护队", ("mine",), "county"),
+    ("山地救援队", ("mountain",), "county"),
+    ("医疗救援队", ("medical",), "county"),
+    ("地质灾害应急技术队", ("geological",), "county"),
+    ("水域救援队", ("water",), "county"),
+    ("公路抢通队", ("engineering",), "county"),
+    ("应急通信保障队", ("comms",), "county"),
+    ("森林消防中队", ("forest", "fire"), "county"),
+    ("危化品处置队", ("chemical",), "county"),
     ("地震搜救队", ("earthquake", "general"), "city"),
 )
 TOWNSHIP_TEAMS = (
-    ("应急救援队", ("general",)), ("民兵应急分队", ("general", "forest")),
-    ("地质灾害巡查队", ("geological",)), ("卫生应急小队", ("medical",)),
+    ("应急救援队", ("general",)),
+    ("民兵应急分队", ("general", "forest")),
+    ("地质灾害巡查队", ("geological",)),
+    ("卫生应急小队", ("medical",)),
     ("道路抢险队", ("engineering",)),
 )
 EQUIPMENT: dict[str | None, float] = {
-    "破拆工具、照明": 30, "绳索、担架": 25, "冲锋舟、救生衣": 12, "挖掘机、装载机": 13, "无人机": 20,
+    "破拆工具、照明": 30,
+    "绳索、担架": 25,
+    "冲锋舟、救生衣": 12,
+    "挖掘机、装载机": 13,
+    "无人机": 20,
 }
 # The form of the codes (seven digits, first digit 1 to 3) is that of GB/T 38565-2020; the numbers are only examples.
 ITEMS = (
-    ("1010101", "12平方米帐篷", "顶", 90, 0), ("1010201", "折叠床", "张", 220, 0),
-    ("1010301", "棉被", "床", 420, 0), ("1010401", "棉大衣", "件", 300, 0),
-    ("1020101", "饮用水", "瓶", 3600, 360), ("1020201", "方便食品", "箱", 260, 270),
-    ("1020301", "大米", "千克", 2400, 420), ("1030101", "家庭应急包", "套", 180, 900),
-    ("1030201", "移动厕所", "座", 8, 0), ("1040101", "急救药品", "箱", 40, 540),
-    ("2010101", "安全帽", "顶", 160, 1100), ("2010201", "救生衣", "件", 120, 1500),
-    ("2020101", "发电机", "台", 9, 0), ("2020201", "应急照明灯", "台", 26, 0),
-    ("2030101", "卫星电话", "部", 4, 0), ("2030201", "对讲机", "部", 36, 0),
-    ("3010101", "编织袋", "条", 5200, 0), ("3010201", "铁锹", "把", 240, 0),
-    ("3010301", "块石", "立方米", 180, 0), ("3020101", "水泵", "台", 8, 0),
-    ("3020201", "油锯", "台", 12, 0), ("3020301", "挖掘机", "台", 2, 0),
+    ("1010101", "12平方米帐篷", "顶", 90, 0),
+    ("1010201", "折叠床", "张", 220, 0),
+    ("1010301", "棉被", "床", 420, 0),
+    ("1010401", "棉大衣", "件", 300, 0),
+    ("1020101", "饮用水", "瓶", 3600, 360),
+    ("1020201", "方便食品", "箱", 260, 270),
+    ("1020301", "大米", "千克", 2400, 420),
+    ("1030101", "家庭应急包", "套", 180, 900),
+    ("1030201", "移动厕所", "座", 8, 0),
+    ("1040101", "急救药品", "箱", 40, 540),
+    ("2010101", "安全帽", "顶", 160, 1100),
+    ("2010201", "救生衣", "件", 120, 1500),
+    ("2020101", "发电机", "台", 9, 0),
+    ("2020201", "应急照明灯", "台", 26, 0),
+    ("2030101", "卫星电话", "部", 4, 0),
+    ("2030201", "对讲机", "部", 36, 0),
+    ("3010101", "编织袋", "条", 5200, 0),
+    ("3010201", "铁锹", "把", 240, 0),
+    ("3010301", "块石", "立方米", 180, 0),
+    ("3020101", "水泵", "台", 8, 0),
+    ("3020201", "油锯", "台", 12, 0),
+    ("3020301", "挖掘机", "台", 2, 0),
 )
 
 
@@ -75,10 +124,13 @@ def facilities(
     villages = np.flatnonzero((homes["kind"] == "village").to_numpy())
     spare = max(0, count - len(SEAT_FACILITIES) - towns * len(TOWNSHIP_FACILITIES))
     rounds = min(len(VILLAGE_FACILITIES), -(-spare // len(villages)))
-    home = np.concatenate([
-        np.zeros(len(SEAT_FACILITIES), dtype=int), np.repeat(np.arange(1, towns + 1), len(TOWNSHIP_FACILITIES)),
-        np.tile(villages, rounds),
-    ])[:count]
+    home = np.concatenate(
+        [
+            np.zeros(len(SEAT_FACILITIES), dtype=int),
+            np.repeat(np.arange(1, towns + 1), len(TOWNSHIP_FACILITIES)),
+            np.tile(villages, rounds),
+        ]
+    )[:count]
     stems = homes["name"].to_numpy(dtype=object)[home]
     stems[: len(SEAT_FACILITIES)] = ""
     listed = [*SEAT_FACILITIES, *TOWNSHIP_FACILITIES * towns]
@@ -91,9 +143,10 @@ def facilities(
     lon, lat = beside(near, radius, terrain, within, rng)
     frame = pd.DataFrame({"name": tables.numbered(stems, ends), "kind": [kind for _, kind in listed[: len(home)]]})
     frame["home"] = home
-    people = np.exp(rng.normal(np.log(150), 0.7, len(home))) * near["kind"].map(
-        {"county_seat": 5, "township_seat": 2.5, "village": 1}
-    ).to_numpy()
+    people = (
+        np.exp(rng.normal(np.log(150), 0.7, len(home)))
+        * near["kind"].map({"county_seat": 5, "township_seat": 2.5, "village": 1}).to_numpy()
+    )
     frame["area_m2"] = np.round(people * rng.uniform(6, 16, len(home)), -1)
     counted = frame["kind"].isin(["school", "kindergarten", "college", "hospital", "stadium"]).to_numpy()
     frame["capacity_persons"] = tables.whole(people, ~counted | (rng.random(len(home)) < 0.05))
@@ -116,8 +169,14 @@ def _addresses(near: pd.DataFrame, land: Areas, rng: np.random.Generator) -> npt
 
 
 def shelters(
-    terrain: Terrain, land: Areas, within: Mask, homes: pd.DataFrame, buildings: geopandas.GeoDataFrame,
-    zones: geopandas.GeoDataFrame, count: int, rng: np.random.Generator,
+    terrain: Terrain,
+    land: Areas,
+    within: Mask,
+    homes: pd.DataFrame,
+    buildings: geopandas.GeoDataFrame,
+    zones: geopandas.GeoDataFrame,
+    count: int,
+    rng: np.random.Generator,
 ) -> geopandas.GeoDataFrame:
     """Exactly ``count`` shelters, at public buildings and squares first, then at the assembly points of villages.
 
@@ -135,13 +194,21 @@ def shelters(
     near = homes.iloc[home].reset_index(drop=True)
     lon = np.concatenate([based.geometry.x.to_numpy(), lon])
     lat = np.concatenate([based.geometry.y.to_numpy(), lat])
-    frame = pd.DataFrame({
-        "name": np.concatenate([based["name"] + "避难场所", tables.numbered(
-            gathering["name"].to_numpy(dtype=object), np.full(rest, "应急避难点", dtype=object))]),
-        "kind": np.concatenate([based["kind"], np.full(rest, "square")]),
-        "address": np.concatenate([based["address"], _addresses(gathering, land, rng)]),
-        "village": near["name"].where(near["kind"].isin(["village", "hamlet"])),
-    })
+    frame = pd.DataFrame(
+        {
+            "name": np.concatenate(
+                [
+                    based["name"] + "避难场所",
+                    tables.numbered(
+                        gathering["name"].to_numpy(dtype=object), np.full(rest, "应急避难点", dtype=object)
+                    ),
+                ]
+            ),
+            "kind": np.concatenate([based["kind"], np.full(rest, "square")]),
+            "address": np.concatenate([based["address"], _addresses(gathering, land, rng)]),
+            "village": near["name"].where(near["kind"].isin(["village", "hamlet"])),
+        }
+    )
     frame["level"] = _levels(near, frame["kind"])
     frame["class"] = _classes(frame, rng)
     _move_into_zones(frame, lon, lat, zones, rng)
@@ -153,9 +220,11 @@ def shelters(
 
 
 def _levels(near: pd.DataFrame, kind: pd.Series) -> npt.NDArray[np.object_]:
-    level = near["kind"].map(
-        {"county_seat": "county", "township_seat": "township", "village": "village", "hamlet": "village"}
-    ).to_numpy(dtype=object)
+    level = (
+        near["kind"]
+        .map({"county_seat": "county", "township_seat": "township", "village": "village", "hamlet": "village"})
+        .to_numpy(dtype=object)
+    )
     seat = np.flatnonzero(level == "county")
     level[seat[8:]] = "township"
     level[seat[kind.to_numpy()[seat] == "stadium"]] = "city"
@@ -269,17 +338,19 @@ def depots(
     ends = np.where(level == "village", "应急物资储备点", "应急物资储备库").astype(object)
     managers = {"village": "村民委员会", "township": "乡镇人民政府"}
     size = np.array([{"city": 6.0, "county": 4.0, "township": 1.3}.get(str(one), 0.4) for one in level])
-    frame = pd.DataFrame({
-        "name": tables.numbered(stems, ends),
-        "level": level,
-        "status": tables.chosen({"open": 78, "standby": 14, "closed": 5, None: 3}, count, rng),
-        "area_m2": np.round(np.exp(rng.normal(np.log(180), 0.5, count)) * size, 0),
-        "admin_area": land.label(land.township_of(lon, lat)),
-        "address": _addresses(near, land, rng),
-        "manager": [managers.get(str(one), "应急管理局") for one in level],
-        "contact_name": tables.people("库管员", count),
-        "contact_phone": tables.phones(count, start=30_000_001),
-    })
+    frame = pd.DataFrame(
+        {
+            "name": tables.numbered(stems, ends),
+            "level": level,
+            "status": tables.chosen({"open": 78, "standby": 14, "closed": 5, None: 3}, count, rng),
+            "area_m2": np.round(np.exp(rng.normal(np.log(180), 0.5, count)) * size, 0),
+            "admin_area": land.label(land.township_of(lon, lat)),
+            "address": _addresses(near, land, rng),
+            "manager": [managers.get(str(one), "应急管理局") for one in level],
+            "contact_name": tables.people("库管员", count),
+            "contact_phone": tables.phones(count, start=30_000_001),
+        }
+    )
     frame.loc[:1, "status"] = "open"
     return geopandas.GeoDataFrame(frame, geometry=shapely.points(lon, lat), crs=4326)
 
@@ -298,13 +369,18 @@ def stock(stores: geopandas.GeoDataFrame, now: datetime, rng: np.random.Generato
     left = np.round(rng.uniform(-0.06, 1, count) * life.astype(float)).astype(int)
     year = pd.Series(rng.integers(2022, now.year + 1, count)).astype(str)
     batch = year + "-" + pd.Series(rng.integers(1, 13, count)).astype(str).str.zfill(2)
-    return pd.DataFrame({
-        "depot": stores["source_id"].to_numpy(dtype=object)[depot],
-        "item_code": code, "item_name": name, "unit": unit, "batch": batch,
-        "quantity": pd.Series(quantity).mask(rng.random(count) < 0.03),
-        "minimum_quantity": pd.Series(minimum).mask(rng.random(count) < 0.1),
-        "expires_on": tables.dates(now, -left, life.astype(int) == 0),
-    })
+    return pd.DataFrame(
+        {
+            "depot": stores["source_id"].to_numpy(dtype=object)[depot],
+            "item_code": code,
+            "item_name": name,
+            "unit": unit,
+            "batch": batch,
+            "quantity": pd.Series(quantity).mask(rng.random(count) < 0.03),
+            "minimum_quantity": pd.Series(minimum).mask(rng.random(count) < 0.1),
+            "expires_on": tables.dates(now, -left, life.astype(int) == 0),
+        }
+    )
 
 
 def kinds_kept(stores: geopandas.GeoDataFrame, lines: pd.DataFrame) -> pd.Series:
@@ -329,20 +405,22 @@ def teams(
     listed = listed[:count]
     near = homes.iloc[[home for *_, home in listed]].reset_index(drop=True)
     lon, lat = beside(near, np.where(near.index < len(TEAMS), 1200, 350), terrain, within, rng)
-    frame = pd.DataFrame({
-        "name": tables.numbered([name for name, *_ in listed], [""] * count),
-        "speciality": tables.lists([list(skills) for _, skills, _, _ in listed]),
-        "level": [level for _, _, level, _ in listed],
-        "members_persons": tables.whole(rng.integers(8, 45, count), rng.random(count) < 0.04),
-        "vehicles": tables.whole(rng.integers(1, 9, count)),
-        "equipment": tables.chosen(EQUIPMENT, count, rng),
-        "status": tables.chosen({"available": 74, "deployed": 9, "off_duty": 14, None: 3}, count, rng),
-        "admin_area": land.label(land.township_of(lon, lat)),
-        "address": _addresses(near, land, rng),
-        "duty_phone": tables.phones(count, start=60_000_001),
-        "contact_name": tables.people("队长", count),
-        "contact_phone": tables.phones(count, start=70_000_001),
-    })
+    frame = pd.DataFrame(
+        {
+            "name": tables.numbered([name for name, *_ in listed], [""] * count),
+            "speciality": tables.lists([list(skills) for _, skills, _, _ in listed]),
+            "level": [level for _, _, level, _ in listed],
+            "members_persons": tables.whole(rng.integers(8, 45, count), rng.random(count) < 0.04),
+            "vehicles": tables.whole(rng.integers(1, 9, count)),
+            "equipment": tables.chosen(EQUIPMENT, count, rng),
+            "status": tables.chosen({"available": 74, "deployed": 9, "off_duty": 14, None: 3}, count, rng),
+            "admin_area": land.label(land.township_of(lon, lat)),
+            "address": _addresses(near, land, rng),
+            "duty_phone": tables.phones(count, start=60_000_001),
+            "contact_name": tables.people("队长", count),
+            "contact_phone": tables.phones(count, start=70_000_001),
+        }
+    )
     return geopandas.GeoDataFrame(frame, geometry=shapely.points(lon, lat), crs=4326)
 
 
@@ -352,14 +430,16 @@ def incidents(land: Areas, now: datetime) -> geopandas.GeoDataFrame:
     lon = np.array([INCIDENT[0], land.seat_lon[last] + 0.004])
     lat = np.array([INCIDENT[1], land.seat_lat[last] + 0.003])
     place = land.names[last]
-    frame = pd.DataFrame({
-        "name": ["S307 滑坡（演练）", f"{place}崩塌（示例）"],
-        "hazard": ["landslide", "rockfall"],
-        "status": ["active", "ended"],
-        "occurred_at": pd.to_datetime([now - timedelta(minutes=25), now - timedelta(days=12, hours=5)], utc=True),
-        "exercise": [True, False],
-        "admin_area": land.label(land.township_of(lon, lat)),
-        "description": ["演练：城关镇西侧滑坡，需转移安置约120人。", "示例：公路边坡崩塌，已清理通车。"],
-        "reporter": ["示例报告人001", "示例报告人002"],
-    })
+    frame = pd.DataFrame(
+        {
+            "name": ["S307 滑坡（演练）", f"{place}崩塌（示例）"],
+            "hazard": ["landslide", "rockfall"],
+            "status": ["active", "ended"],
+            "occurred_at": pd.to_datetime([now - timedelta(minutes=25), now - timedelta(days=12, hours=5)], utc=True),
+            "exercise": [True, False],
+            "admin_area": land.label(land.township_of(lon, lat)),
+            "description": ["演练：城关镇西侧滑坡，需转移安置约120人。", "示例：公路边坡崩塌，已清理通车。"],
+            "reporter": ["示例报告人001", "示例报告人002"],
+        }
+    )
     return geopandas.GeoDataFrame(frame, geometry=shapely.points(lon, lat), crs=4326)

@@ -151,10 +151,15 @@ def _joins(graph: sparse.csr_matrix, cost: Floats, nearest: Ints, cells: Ints) -
     keep &= (nearest[edges.row] >= 0) & (nearest[edges.col] >= 0)
     a, b, weight = edges.row[keep], edges.col[keep], edges.data[keep]
     left, right = np.searchsorted(cells, nearest[a]), np.searchsorted(cells, nearest[b])
-    frame = pd.DataFrame({
-        "left": np.minimum(left, right), "right": np.maximum(left, right), "cost": cost[a] + weight + cost[b],
-        "a": a, "b": b,
-    })
+    frame = pd.DataFrame(
+        {
+            "left": np.minimum(left, right),
+            "right": np.maximum(left, right),
+            "cost": cost[a] + weight + cost[b],
+            "a": a,
+            "b": b,
+        }
+    )
     frame = frame.sort_values(["left", "right", "cost", "a", "b"], kind="stable")
     return frame.drop_duplicates(["left", "right"]).reset_index(drop=True)
 
@@ -177,10 +182,12 @@ def _relative_neighbours(joins: pd.DataFrame) -> npt.NDArray[np.bool_]:
     ----------
     Toussaint 1980, doi:10.1016/0031-3203(80)90066-7.
     """
-    both = pd.concat([
-        joins[["left", "right", "cost"]].set_axis(["x", "z", "cost"], axis=1),
-        joins[["right", "left", "cost"]].set_axis(["x", "z", "cost"], axis=1),
-    ])
+    both = pd.concat(
+        [
+            joins[["left", "right", "cost"]].set_axis(["x", "z", "cost"], axis=1),
+            joins[["right", "left", "cost"]].set_axis(["x", "z", "cost"], axis=1),
+        ]
+    )
     paths = joins.reset_index()[["index", "left", "right", "cost"]].merge(both, left_on="left", right_on="x")
     paths = paths[paths["cost_y"] < paths["cost_x"]]
     paths = paths.merge(both.rename(columns={"x": "right", "cost": "cost_z"}), on=["right", "z"])
@@ -257,10 +264,12 @@ def _without_crossings(head: Ints, tail: Ints, kind: Ints, grid: Grid) -> tuple[
     rising = frame["tail"] - frame["head"] == grid.columns - 1
     crossed = falling & frame["head"].isin(frame.loc[rising, "head"] - 1)
     corner = frame.loc[crossed, "head"] + 1
-    detour = pd.concat([
-        pd.DataFrame({"head": frame.loc[crossed, "head"], "tail": corner, "kind": frame.loc[crossed, "kind"]}),
-        pd.DataFrame({"head": corner, "tail": frame.loc[crossed, "tail"], "kind": frame.loc[crossed, "kind"]}),
-    ])
+    detour = pd.concat(
+        [
+            pd.DataFrame({"head": frame.loc[crossed, "head"], "tail": corner, "kind": frame.loc[crossed, "kind"]}),
+            pd.DataFrame({"head": corner, "tail": frame.loc[crossed, "tail"], "kind": frame.loc[crossed, "kind"]}),
+        ]
+    )
     frame = pd.concat([frame[~crossed], detour]).groupby(["head", "tail"], as_index=False).min()
     return frame["head"].to_numpy(), frame["tail"].to_numpy(), frame["kind"].to_numpy()
 
@@ -497,11 +506,16 @@ def _size(line: Floats) -> float:
 
 def _frame(network: Network) -> pd.DataFrame:
     ends = np.array(network.ends)
-    return pd.DataFrame({
-        "name": network.names, "class": network.kinds, "bridge": network.bridges,
-        "from_node": ends[:, 0] + 1, "to_node": ends[:, 1] + 1,
-        "geometry": _linestrings(network.lines),
-    })
+    return pd.DataFrame(
+        {
+            "name": network.names,
+            "class": network.kinds,
+            "bridge": network.bridges,
+            "from_node": ends[:, 0] + 1,
+            "to_node": ends[:, 1] + 1,
+            "geometry": _linestrings(network.lines),
+        }
+    )
 
 
 def _linestrings(lines: list[Floats]) -> npt.NDArray[np.object_]:
@@ -525,8 +539,10 @@ def _local(network: Network, homes: pd.DataFrame, terrain: Terrain, count: int) 
     weight = np.where(both_known, 1e-9, cost + 1e-8)
     chain = np.arange(len(known) - 1)
     graph = sparse.csr_matrix(
-        (np.concatenate([weight, np.full(len(chain), 1e-10)]),
-         (np.concatenate([left, chain]), np.concatenate([right, chain + 1]))),
+        (
+            np.concatenate([weight, np.full(len(chain), 1e-10)]),
+            (np.concatenate([left, chain]), np.concatenate([right, chain + 1])),
+        ),
         shape=(len(points), len(points)),
     )
     tree = csgraph.minimum_spanning_tree(graph).tocoo()
@@ -538,10 +554,16 @@ def _local(network: Network, homes: pd.DataFrame, terrain: Terrain, count: int) 
     left, right = left[order], right[order]
     lines = np.stack([points[left], points[right]], axis=1)
     called = np.concatenate([np.full(len(known), "", dtype=object), homes["name"].to_numpy(dtype=object)])
-    return pd.DataFrame({
-        "name": called[right] + "村道", "class": "minor", "bridge": False,
-        "from_node": left + 1, "to_node": right + 1, "geometry": shapely.linestrings(lines),
-    })
+    return pd.DataFrame(
+        {
+            "name": called[right] + "村道",
+            "class": "minor",
+            "bridge": False,
+            "from_node": left + 1,
+            "to_node": right + 1,
+            "geometry": shapely.linestrings(lines),
+        }
+    )
 
 
 def _crossing(start: Floats, end: Floats, network: Network) -> npt.NDArray[np.bool_]:

@@ -302,11 +302,13 @@ def _outlets(grid: Grid) -> Ints:
     """The trunk river's end first, then one cell in the north and one in the south."""
     y, _ = _trunk(grid)
     end = min(grid.rows - 1, int(y[-1] * grid.rows))
-    return np.array([
-        end * grid.columns + grid.columns - 1,
-        int(0.62 * grid.columns),
-        (grid.rows - 1) * grid.columns + int(0.3 * grid.columns),
-    ])
+    return np.array(
+        [
+            end * grid.columns + grid.columns - 1,
+            int(0.62 * grid.columns),
+            (grid.rows - 1) * grid.columns + int(0.3 * grid.columns),
+        ]
+    )
 
 
 def _area(drainage: Drainage, grid: Grid) -> Floats:
@@ -324,7 +326,7 @@ def _incised(elevation: Floats, grid: Grid, uplift: Floats, rounds: int) -> Floa
     for _ in range(rounds):
         drainage = drained(elevation, grid, outlets)
         area = _area(drainage, grid)
-        limit = 0.66 * uplift.ravel()**0.7
+        limit = 0.66 * uplift.ravel() ** 0.7
         slope = np.minimum(limit, 0.135 * uplift.ravel() * (area / 1e6) ** -CONCAVITY)
         risen = drainage.risen(drainage.distance_m * slope, base).reshape(grid.shape)
         elevation = ndimage.gaussian_filter(0.2 * elevation + 0.8 * risen, 120 / grid.cell_y_m)
@@ -344,9 +346,7 @@ def _stretched(elevation: Floats) -> Floats:
     return np.asarray(np.clip(scaled, LOWEST_M - 15, HIGHEST_M + 40))
 
 
-def _with_valley_floors(
-    elevation: Floats, drainage: Drainage, area: Floats, grid: Grid
-) -> tuple[Floats, Floats]:
+def _with_valley_floors(elevation: Floats, drainage: Drainage, area: Floats, grid: Grid) -> tuple[Floats, Floats]:
     """Elevation with flat floors along rivers, and height above the river, both in metres.
 
     A cell at height h above its river is lowered by d·h/(h+d), where d grows with the river: near the river the

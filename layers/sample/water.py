@@ -28,11 +28,13 @@ def rivers(terrain: Terrain, county: BaseGeometry, rng: np.random.Generator) -> 
     position = _smoothed(terrain, area)
     rows = [part for number, stem in enumerate(stems) for part in _parts(number, stem, area)]
     lines = [shapely.LineString(position[cells]) for _, _, cells in rows]
-    frame = pd.DataFrame({
-        "stem": [number for number, _, _ in rows],
-        "class": [kind for _, kind, _ in rows],
-        "area_km2": [area[cells[1]] / 1e6 for _, _, cells in rows],
-    })
+    frame = pd.DataFrame(
+        {
+            "stem": [number for number, _, _ in rows],
+            "class": [kind for _, kind, _ in rows],
+            "area_km2": [area[cells[1]] / 1e6 for _, _, cells in rows],
+        }
+    )
     frame["width_m"] = np.round(1.6 * frame["area_km2"] ** 0.46 + 1, 1)
     called = names.river_names(len(stems), rng)
     ends = {"river": "河", "stream": "溪"}
@@ -55,17 +57,23 @@ def faults(county: BaseGeometry, stretch: float, rng: np.random.Generator) -> ge
         bearing = np.radians(rng.normal(42, 12))
         along = np.linspace(-0.5, 0.5, 24) * length
         across = np.cumsum(rng.normal(0, 0.0016, 24))
-        points = np.column_stack([
-            x + along * np.sin(bearing) + across * np.cos(bearing),
-            y + along * np.cos(bearing) - across * np.sin(bearing),
-        ])
+        points = np.column_stack(
+            [
+                x + along * np.sin(bearing) + across * np.cos(bearing),
+                y + along * np.cos(bearing) - across * np.sin(bearing),
+            ]
+        )
         lines.append(shapely.LineString(points))
     called = names.settlement_names(count, rng)
-    frame = geopandas.GeoDataFrame({
-        "name": called + "断裂",
-        "kind": rng.choice(["normal", "reverse", "strike_slip"], count, p=[0.35, 0.4, 0.25]),
-        "active": np.arange(count) % 3 == 0,
-    }, geometry=_multi(shapely.intersection(np.array(lines), county)), crs=4326)
+    frame = geopandas.GeoDataFrame(
+        {
+            "name": called + "断裂",
+            "kind": rng.choice(["normal", "reverse", "strike_slip"], count, p=[0.35, 0.4, 0.25]),
+            "active": np.arange(count) % 3 == 0,
+        },
+        geometry=_multi(shapely.intersection(np.array(lines), county)),
+        crs=4326,
+    )
     return frame[~frame.geometry.is_empty].reset_index(drop=True)
 
 

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from starlette.testclient import TestClient
 from typer.testing import CliRunner
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")  # Starlette would rather have httpx2
+    from starlette.testclient import TestClient
 
 from api.app import create_app
 from cli.main import app
@@ -24,8 +28,8 @@ source   = { name = "Survey of wells", licence = "CC0-1.0", attribution = "Surve
 [fields]
 name    = { type = "text", label = { zh = "井名", en = "Name" }, public = true, aliases = ["井名"] }
 kind    = { type = "code", label = { zh = "井型", en = "Kind" }, codes = "kind", public = true, aliases = ["井型"] }
-depth_m = { type = "number", label = { zh = "深度", en = "Depth" }, unit = "m", minimum = 0, public = true, aliases = ["井深"] }
-shelter = { type = "item", layer = "shelters", label = { zh = "避难场所", en = "Shelter" }, public = true, aliases = ["避难场所"] }
+depth_m = { type = "number", label = { zh = "井深", en = "Depth" }, unit = "m", minimum = 0, public = true }
+shelter = { type = "item", layer = "shelters", label = { zh = "避难场所", en = "Shelter" }, public = true }
 owner   = { type = "text", label = { zh = "户主", en = "Owner" }, public = false, personal = true, aliases = ["户主"] }
 
 [codes.kind]
@@ -96,7 +100,7 @@ def test_one_file_makes_a_layer(service: TestClient, tmp_path: Path) -> None:
     for layer, text, line in (
         ("shelters", SHELTERS_CSV, "read 1, imported 1, updated 0, unchanged 0, rejected 0"),
         ("wells", WELLS_CSV, "read 3, imported 2, updated 0, unchanged 0, rejected 1"),
-        ("pumps", PUMPS_CSV, "read 2, imported 2, updated 0, unchanged 0, rejected 0"),
+        ("pumps", PUMPS_CSV, "read 2, imported 1, updated 0, unchanged 0, rejected 1"),
     ):
         (tmp_path / f"{layer}.csv").write_text(text, encoding="utf-8")
         assert leeward("import", layer, f"{layer}.csv").strip() == line
@@ -114,13 +118,10 @@ def test_one_file_makes_a_layer(service: TestClient, tmp_path: Path) -> None:
     assert properties["depth_m"] == 35.5
     assert properties["shelter"] is not None
     assert "王五" not in service.get("/collections/wells/items").text  # a personal field
-    pumps = service.get("/collections/pumps/items").json()["features"]
-    assert [(f["properties"]["name"], f["properties"]["well"] is None) for f in pumps] == [
-        ("一号泵", False),
-        ("二号泵", True),
-    ]
+    pumps = [f["properties"] for f in service.get("/collections/pumps/items").json()["features"]]
+    assert [(p["name"], p["well"]) for p in pumps] == [("一号泵", 1)]
 
-    tile = service.get("/tiles/wells/8/202/108.mvt")
+    tile = service.get("/tiles/wells/8/202/107.mvt")
     assert tile.status_code == 200
     assert b"wells" in tile.content
     assert b"drill" in tile.content

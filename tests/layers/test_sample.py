@@ -22,8 +22,16 @@ from layers.sample import SampleCounty, hazards, make, roads
 NOW = datetime(2026, 11, 22, 6, tzinfo=UTC)
 LAYERS = Path(hazards.__file__).parents[1]
 COUNTS = {
-    "hazard_points": 1000, "risk_zones": 100, "shelters": 200, "supply_depots": 20, "rescue_teams": 40,
-    "settlements": 500, "roads": 1000, "facilities": 300, "hazard_sources": 25, "incidents": 2,
+    "hazard_points": 1000,
+    "risk_zones": 100,
+    "shelters": 200,
+    "supply_depots": 20,
+    "rescue_teams": 40,
+    "settlements": 500,
+    "roads": 1000,
+    "facilities": 300,
+    "hazard_sources": 25,
+    "incidents": 2,
 }
 POINT_LAYERS = ("settlements", "facilities", "hazard_points", "shelters", "supply_depots", "rescue_teams", "incidents")
 COMMON = {"source_id", "stated_at", "note", "geometry"}
@@ -218,12 +226,20 @@ def test_dangers_are_steep_and_settlements_are_not(county: SampleCounty) -> None
 
 
 def test_grades_by_the_standard() -> None:
-    measured = pd.DataFrame({
-        "threatened_persons": pd.array([1000, 500, 100, 99, None, None, 12], dtype="Int64"),
-        "threatened_property_cny": [0.0, 0.0, 4_999_999.0, 4_999_999.0, 5_000_000.0, None, 100_000_000.0],
-    })
+    measured = pd.DataFrame(
+        {
+            "threatened_persons": pd.array([1000, 500, 100, 99, None, None, 12], dtype="Int64"),
+            "threatened_property_cny": [0.0, 0.0, 4_999_999.0, 4_999_999.0, 5_000_000.0, None, 100_000_000.0],
+        }
+    )
     assert hazards.threat_grades(measured).tolist() == [
-        "very_large", "large", "medium", "small", "medium", None, "very_large"
+        "very_large",
+        "large",
+        "medium",
+        "small",
+        "medium",
+        None,
+        "very_large",
     ]
 
 

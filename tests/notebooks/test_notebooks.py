@@ -23,7 +23,11 @@ def test_runs(path: Path, database: str, tmp_path: Path, monkeypatch: pytest.Mon
     printed = "".join(output.get("text", "") for output in outputs)
     assert "200 shelters" in printed
     assert "of unknown capacity, left out" in printed
-    page = next(output["data"]["text/html"] for output in outputs if "folium" in str(output.get("data", {}).get("text/html", "")))
+    page = next(
+        output["data"]["text/html"]
+        for output in outputs
+        if "folium" in str(output.get("data", {}).get("text/html", ""))
+    )
     assert "leaflet" in page
 
 
@@ -31,4 +35,6 @@ def test_there_are_notebooks() -> None:
     assert NOTEBOOKS
     for path in NOTEBOOKS:
         notebook = nbformat.read(path, as_version=4)
-        assert all(not cell.outputs for cell in notebook.cells if cell.cell_type == "code"), "commit notebooks without outputs"
+        assert all(not cell.outputs for cell in notebook.cells if cell.cell_type == "code"), (
+            "commit notebooks without outputs"
+        )

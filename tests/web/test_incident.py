@@ -169,7 +169,9 @@ def test_a_link_without_a_view_shows_the_whole_answer(app: Leeward) -> None:
     app.open("/?at=105.286,27.304&hazard=landslide&lang=zh")
     app.until("leeward.act.state.answer.value && !leeward.map.isMoving() && leeward.map.getZoom() > 11")
     answer = app.get("/nearest", lon=105.286, lat=27.304, hazard="landslide")
-    shelters = [one["geometry"]["coordinates"] for one in answer["features"] if one["properties"]["layer"] == "shelters"]
+    shelters = [
+        one["geometry"]["coordinates"] for one in answer["features"] if one["properties"]["layer"] == "shelters"
+    ]
     assert shelters
     for lon, lat in shelters:
         x, y = app.screen_point(lon, lat)

@@ -60,7 +60,9 @@ def _shelter(app: Any) -> Any:
 
 
 def test_hover_names_and_click_opens_a_card(app: Any) -> None:
-    app.open("/?w=respond&view=13,105.3,27.3&lang=zh&hide=hazard_points,rescue_teams,supply_depots,incidents,settlements")
+    app.open(
+        "/?w=respond&view=13,105.3,27.3&lang=zh&hide=hazard_points,rescue_teams,supply_depots,incidents,settlements"
+    )
     shelter = _shelter(app)
     app.page.evaluate("at => leeward.map.jumpTo({ center: at, zoom: 17 })", shelter["geometry"]["coordinates"])
     app.until("leeward.map.loaded()")
