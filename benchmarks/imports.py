@@ -8,6 +8,7 @@ the indexes). Runs are interleaved; medians count. The cost curve is measured at
 from __future__ import annotations
 
 import datetime
+import os
 import shutil
 import subprocess
 import sys
@@ -100,8 +101,10 @@ def _ours(bench: str, path: Path) -> tuple[float, float]:
         " assert report.imported == report.read;"
         " print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)"
     )
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    command = [sys.executable, "-c", program, bench, str(path)]
     start = time.perf_counter()
-    done = subprocess.run([sys.executable, "-c", program, bench, str(path)], check=True, capture_output=True, text=True)
+    done = subprocess.run(command, check=True, capture_output=True, text=True, env=environment)
     return time.perf_counter() - start, float(done.stdout)
 
 

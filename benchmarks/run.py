@@ -19,7 +19,8 @@ def line(measure: dict[str, Any]) -> str:
     ratio = f", {measure['ratio']:.2f} × {measure['peer']}" if measure.get("ratio") is not None else ""
     met = {True: "met", False: "NOT met", None: "no goal"}[measure.get("met")]
     note = f"\n    {measure['note']}" if measure.get("note") else ""
-    return f"{measure['name']}: {measure['value']:.4g} {measure['unit']}{ratio}; goal {measure.get('goal') or '–'}: {met}{note}"
+    value, goal = f"{measure['value']:.4g} {measure['unit']}", measure.get("goal") or "–"
+    return f"{measure['name']}: {value}{ratio}; goal {goal}: {met}{note}"
 
 
 def main() -> int:

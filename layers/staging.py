@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from layers.database import Cursor, copy_rows, one, rows, sql, statement
 from layers.definition import Definition
-from layers.names import initials
+from layers.names import initials_of
 from layers.tables import SAMPLE_SOURCE, index_expressions, index_statements, is_empty, key_expression, table
 from layers.values import array_text
 
@@ -171,11 +171,9 @@ class Staging:
             arrays["unread"] = pa.array(texts, pa.string())
         name_field = self.definition.name_field
         if name_field in batch.values:
-            arrays["name_initials"] = pa.array(map(initials, batch.values[name_field].to_pylist()), pa.string())
+            arrays["name_initials"] = pa.array(initials_of(batch.values[name_field].to_pylist()), pa.string())
         if batch.geometries is not None:
-            arrays["geom"] = pa.array(
-                shapely.to_wkb(shapely.set_srid(batch.geometries, 4326), hex=True, include_srid=True)
-            )
+            arrays["geom"] = _ewkb(batch.geometries)
         buffer = io.BytesIO()
         if count:
             pyarrow.csv.write_csv(pa.table(arrays), buffer, pyarrow.csv.WriteOptions(include_header=False))
@@ -317,6 +315,19 @@ def is_pointed_to(cursor: Cursor, definition: Definition) -> bool:
         " AND confrelid = format('layers.%%I', %s::text)::regclass)"
     )
     return bool(one(cursor, query, (definition.id,)))
+
+
+def _ewkb(geometries: NDArray[Any]) -> pa.Array:
+    """Geometries of EPSG:4326 as PostGIS reads them: extended WKB, in hexadecimal digits."""
+    if not (shapely.get_type_id(geometries) == 0).all():
+        return pa.array(shapely.to_wkb(shapely.set_srid(geometries, 4326), hex=True, include_srid=True))
+    count = len(geometries)
+    records = np.empty((count, 25), dtype=np.uint8)  # points: all of one size, so no call for each is needed
+    records[:, :9] = np.frombuffer(b"\x01\x01\x00\x00\x20" + (4326).to_bytes(4, "little"), dtype=np.uint8)
+    records[:, 9:] = np.ascontiguousarray(shapely.get_coordinates(geometries), dtype="<f8").view(np.uint8)
+    digits = records.tobytes().hex().encode()
+    offsets = pa.py_buffer(np.arange(0, 50 * count + 1, 50, dtype=np.int32))
+    return pa.StringArray.from_buffers(count, offsets, pa.py_buffer(digits))
 
 
 def arrow(values: Sequence[Any]) -> pa.Array:

@@ -1,4 +1,4 @@
-"""What the tests share: a PostGIS of their own, a fresh database for each that writes, the service with the sample county."""
+"""What the tests share: a PostGIS of their own, fresh databases, a service with the sample county."""
 
 from __future__ import annotations
 
@@ -67,23 +67,20 @@ def cluster() -> Iterator[str]:
         yield url
 
 
-def _execute(url: str, text: str) -> None:
+def _execute(url: str, text: str, *values: str) -> None:
     connection = psycopg2.connect(url)
     connection.autocommit = True
     try:
         with connection.cursor() as cursor:
-            cursor.execute(text)
+            cursor.execute(text, values or None)
     finally:
         connection.close()
 
 
 def _drop(url: str, name: str) -> None:
     """Drop a database, with the connections to it; not WITH (FORCE), which autovacuum's own would refuse."""
-    _execute(
-        url,
-        "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"
-        f" WHERE datname = '{name}' AND usename = current_user",
-    )
+    mine = "FROM pg_stat_activity WHERE datname = %s AND usename = current_user"
+    _execute(url, f"SELECT pg_terminate_backend(pid, 5000) {mine}", name)
     _execute(url, f"DROP DATABASE IF EXISTS {name}")
 
 

@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-import pytest
+from layers.names import initials_of
 
-from layers.names import initials
+EXPECTED = {
+    "马鞍中学": "mazx",
+    "S307 滑坡": "s307 hp",
+    "Café": "café",
+    "ABC": "abc",
+    "ＡＢ": "ａｂ",
+    "🏫": "🏫",
+    "": None,
+    None: None,
+}
 
 
-@pytest.mark.parametrize(
-    ("name", "expected"),
-    [
-        ("马鞍中学", "mazx"),
-        ("S307 滑坡", "s307 hp"),
-        ("Café", "café"),
-        ("ABC", "abc"),
-        ("", None),
-        (None, None),
-        ("🏫", "🏫"),
-    ],
-)
-def test_initials(name: str | None, expected: str | None) -> None:
-    assert initials(name) == expected
+def test_initials() -> None:
+    assert dict(zip(EXPECTED, initials_of(list(EXPECTED)), strict=True)) == EXPECTED
+
+
+def test_of_no_names() -> None:
+    assert initials_of([]) == []

@@ -165,7 +165,7 @@ def test_result_is_announced_once_for_screen_readers(app: Any) -> None:
     assert ranked[0]["properties"]["name"] in said.inner_text()
 
 
-def test_a_link_without_a_view_shows_the_whole_answer(app: Leeward) -> None:
+def test_a_link_without_a_view_shows_the_whole_answer(app: Any) -> None:
     app.open("/?at=105.286,27.304&hazard=landslide&lang=zh")
     app.until("leeward.act.state.answer.value && !leeward.map.isMoving() && leeward.map.getZoom() > 11")
     answer = app.get("/nearest", lon=105.286, lat=27.304, hazard="landslide")
