@@ -15,6 +15,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -25,7 +26,7 @@ import psycopg2
 from layers.database import database_url, transaction
 from layers.migrate import migrate
 
-DATABASE = "leeward_bench_import"
+DATABASE = "leeward_bench_scratch"
 ROWS = 1_000_000
 RUNS = 3
 HEADINGS = "编号,名称,灾种,险情等级,地理位置,威胁户数,威胁人数,发现时间,经度,纬度"
@@ -48,17 +49,13 @@ def measures() -> Iterator[dict[str, Any]]:
     ogr2ogr = shutil.which("ogr2ogr")
     if ogr2ogr is None:
         raise SystemExit("ogr2ogr is missing: apt-get install gdal-bin")
-    with database_url() as url, tempfile.TemporaryDirectory() as folder:
-        bench = _scratch(url)
-        try:
-            files = {rows: _points(Path(folder) / f"points_{rows}.csv", rows) for rows in (10_000, 100_000, ROWS)}
-            curve = {rows: _ours(bench, files[rows]) for rows in (10_000, 100_000)}
-            ours, peers = [], []
-            for _ in range(RUNS):
-                ours.append(_ours(bench, files[ROWS]))
-                peers.append(_peer(bench, ogr2ogr, files[ROWS]))
-        finally:
-            _execute(url, f"DROP DATABASE IF EXISTS {DATABASE}")
+    with database_url() as url, tempfile.TemporaryDirectory() as folder, scratch(url) as bench:
+        files = {rows: _points(Path(folder) / f"points_{rows}.csv", rows) for rows in (10_000, 100_000, ROWS)}
+        curve = {rows: _ours(bench, files[rows]) for rows in (10_000, 100_000)}
+        ours, peers = [], []
+        for _ in range(RUNS):
+            ours.append(_ours(bench, files[ROWS]))
+            peers.append(_peer(bench, ogr2ogr, files[ROWS]))
     seconds, peer = median(time_s for time_s, _ in ours), median(peers)
     points = ", ".join(f"{rows:.0e} rows {time_s:.2f} s" for rows, (time_s, _) in curve.items())
     yield {
@@ -136,10 +133,14 @@ def _execute(url: str, query: str) -> None:
     connection.close()
 
 
-def _scratch(url: str) -> str:
-    """The URL of a new database beside the service's."""
+@contextmanager
+def scratch(url: str) -> Iterator[str]:
+    """The URL of a new migrated database beside the service's, gone afterwards."""
     _execute(url, f"DROP DATABASE IF EXISTS {DATABASE}")
     _execute(url, f"CREATE DATABASE {DATABASE}")
     bench = psycopg2.extensions.make_dsn(url, dbname=DATABASE)
-    migrate(bench)
-    return bench
+    try:
+        migrate(bench)
+        yield bench
+    finally:
+        _execute(url, f"DROP DATABASE IF EXISTS {DATABASE}")

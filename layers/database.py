@@ -248,6 +248,17 @@ def one(cursor: Cursor, query: Query, values: Any = None) -> Any:
     return row[0] if row else None
 
 
+def is_unique(cursor: Cursor, make_index: sql.Composable) -> bool:
+    """Whether a unique index can be made; it is there then, and else nothing has happened."""
+    cursor.execute("SAVEPOINT unique_index")
+    try:
+        cursor.execute(make_index)
+    except psycopg2.errors.UniqueViolation:
+        cursor.execute("ROLLBACK TO SAVEPOINT unique_index")
+        return False
+    return True
+
+
 def copy_rows(cursor: Cursor, target: sql.Composable, columns: Sequence[str], file: Any) -> None:
     """COPY a CSV file (UTF-8, empty means NULL, quoted empty means an empty text) into a table."""
     names = sql.SQL(", ").join(map(sql.Identifier, columns))

@@ -15,7 +15,7 @@ import pyarrow.csv
 import shapely
 from numpy.typing import NDArray
 
-from layers.database import Cursor, copy_rows, one, rows, sql, statement
+from layers.database import Cursor, copy_rows, is_unique, one, rows, sql, statement
 from layers.definition import Definition
 from layers.names import initials_of
 from layers.tables import SAMPLE_SOURCE, index_expressions, index_statements, is_empty, key_expression, table
@@ -221,6 +221,8 @@ class Staging:
 
     def _judge_repeated(self, merged: Merged) -> None:
         """Rows of one file with one key: the first counts; the same again is unchanged, another value is rejected."""
+        if self.direct and self._has_distinct_keys():
+            return
         names = {"staging": self.name, "same": self._same("staged", "first"), "whole": self._whole()}
         self.cursor.execute(sql.SQL(statement(SQL / "repeated_keys.sql")).format(**names))
         if not self.cursor.rowcount:
@@ -231,6 +233,12 @@ class Staging:
             merged.rejected.append(
                 (number, f"the same key as an earlier row, with other values: row {first} was taken")
             )
+
+    def _has_distinct_keys(self) -> bool:
+        """Whether every row has a key of its own: the index that has to be made anyway finds out fastest."""
+        make_index = index_statements(self.definition)[0]
+        without_key = sql.SQL("SELECT EXISTS (SELECT FROM {} WHERE item_key IS NULL)").format(self.name)
+        return is_unique(self.cursor, make_index) and not one(self.cursor, without_key)
 
     def _judge_known(self, merged: Merged, update: bool) -> None:
         query = sql.SQL(statement(SQL / "judge_known.sql")).format(

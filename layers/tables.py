@@ -346,7 +346,7 @@ def _checks(catalog: Catalog, definition: Definition, column: sql.Identifier, fi
 
 
 def index_statements(definition: Definition) -> list[sql.Composable]:
-    """CREATE INDEX for each of the layer's secondary indexes that is not there."""
+    """CREATE INDEX for each of the layer's secondary indexes that is not there; that of the keys is the first."""
     return [
         sql.SQL("CREATE {} IF NOT EXISTS {} ON {} {}").format(
             sql.SQL("UNIQUE INDEX" if name.endswith("_item_key") else "INDEX"),

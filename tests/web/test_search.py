@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from layers.names import initials
+from layers.names import initials_of
 
 
 def _search(app: Any, text: str) -> Any:
@@ -35,7 +35,7 @@ def test_name_is_found_and_shown(app: Any, shelter: Any) -> None:
 
 def test_pinyin_initials_find_the_name(app: Any, shelter: Any) -> None:
     name = shelter["properties"]["name"]
-    found = _search(app, initials(name) or "")
+    found = _search(app, initials_of([name])[0] or "")
     assert name in " ".join(found.all_inner_texts())
 
 
