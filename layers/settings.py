@@ -16,7 +16,7 @@ GCJ_02_HOSTS = ("autonavi", "amap.com", "gtimg", "map.qq.com", "baidu", "bdimg",
 class Settings(BaseModel):
     """What the environment says, each with a default; names are LEEWARD_ and the field in capitals."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, validate_default=True)
 
     home: Path = Field(default=Path(".leeward"), description="Where Leeward keeps its data")
     database_url: str | None = Field(default=None, description="Another PostGIS; unset: the embedded one")
