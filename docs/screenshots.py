@@ -75,13 +75,16 @@ def _until_drawn(page: Page) -> None:
         time.sleep(0.2)
 
 
-def main(folder: Path) -> None:
-    """Take every picture into ``folder``; those of the README also into docs/pictures."""
+def main(folder: Path | None) -> None:
+    """Take every picture into ``folder``; without one, those of the README into docs/pictures."""
+    names = PICTURES if folder else IN_README
+    folder = folder or HERE / "pictures"
     folder.mkdir(parents=True, exist_ok=True)
     chromium = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))))
     with sample_server() as address, sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=ARGUMENTS)
-        for name, ((width, height), scheme, link) in PICTURES.items():
+        for name in names:
+            (width, height), scheme, link = PICTURES[name]
             context = browser.new_context(
                 viewport={"width": width, "height": height}, color_scheme=scheme, reduced_motion="reduce",
                 device_scale_factor=1 if width > 500 else 2,
@@ -96,9 +99,7 @@ def main(folder: Path) -> None:
             print(folder / f"{name}.png")
             context.close()
         browser.close()
-    for name in IN_README:
-        shutil.copy(folder / f"{name}.png", HERE / "pictures" / f"{name}.png")
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]) if len(sys.argv) > 1 else HERE / "pictures")
+    main(Path(sys.argv[1]) if len(sys.argv) > 1 else None)
