@@ -7,7 +7,6 @@ import shutil
 import socket
 import subprocess
 import sys
-import tempfile
 import time
 import urllib.error
 import urllib.request
@@ -43,16 +42,15 @@ def sample_server() -> Iterator[str]:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     address = f"http://127.0.0.1:{port}"
-    with tempfile.TemporaryDirectory() as home:
-        environment = {**os.environ, "LEEWARD_HOME": home, "LEEWARD_PORT": str(port), "LEEWARD_WORKERS": "1"}
-        leeward = Path(sys.executable).parent / "leeward"
-        process = subprocess.Popen([leeward, "demo"], env=environment)
-        try:
-            _wait(address, process)
-            yield address
-        finally:
-            process.terminate()
-            process.wait(60)
+    home = HERE.parent / ".leeward" / "pictures"
+    environment = {**os.environ, "LEEWARD_HOME": str(home), "LEEWARD_PORT": str(port), "LEEWARD_WORKERS": "1"}
+    process = subprocess.Popen([Path(sys.executable).parent / "leeward", "demo"], env=environment)
+    try:
+        _wait(address, process)
+        yield address
+    finally:
+        process.terminate()
+        process.wait(60)
 
 
 def _wait(address: str, process: subprocess.Popen[bytes]) -> None:

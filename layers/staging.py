@@ -118,6 +118,7 @@ class Staging:
         self.source = source
         self.import_id = import_id
         self.count = 0
+        self.flagged = False
         lock(cursor, [definition])
         self.direct = large and is_empty(cursor, definition)
         self.name: sql.Composable = table(definition) if self.direct else sql.Identifier("staging")
@@ -163,6 +164,7 @@ class Staging:
         for name in self.fields:
             arrays[name] = batch.values[name]
         if batch.flags:
+            self.flagged = True
             arrays["flags"] = pa.array([array_text(batch.flags.get(i, [])) for i in range(count)])
         if batch.unread:
             texts = [
@@ -195,13 +197,15 @@ class Staging:
             Whether a row whose key is there with other values replaces them; else it is rejected.
         """
         merged = Merged()
-        self.cursor.execute(sql.SQL("ANALYZE {}").format(self.name))
+        if not self.direct:  # autovacuum sees to the layer itself, not to temporary tables
+            self.cursor.execute("ANALYZE staging")
         self._judge_repeated(merged)
         if not self.direct:
             self._judge_known(merged, update)
         self._check_location()
-        flags = sql.SQL(statement(SQL / "flag_counts.sql")).format(staging=self.name)
-        merged.flags = dict(rows(self.cursor, flags))
+        if self.flagged:
+            flags = sql.SQL(statement(SQL / "flag_counts.sql")).format(staging=self.name)
+            merged.flags = dict(rows(self.cursor, flags))
         merged.imported = self._keep() if self.direct else self._insert()
         if update:
             merged.updated = self._update()
@@ -269,6 +273,7 @@ class Staging:
             sample=sql.Literal(self.source == SAMPLE_SOURCE),
         )
         self.cursor.execute(query)
+        self.flagged |= self.cursor.rowcount > 0
 
     def _written(self) -> list[str]:
         own = ["flags", "unread", "source", "import_id", "row_no"]
