@@ -299,7 +299,8 @@ class Cluster:
         environment = {"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8", "HOME": self.owner.pw_dir}
         file = tempfile.TemporaryFile
         with file("w+") as source, file("w+") as output, file("w+") as errors:
-            # files, not pipes: the server inherits them and would hold a pipe open
+            # files, not pipes: the server inherits them and would hold a pipe open; the ignore: mypy takes no keyword
+            # arguments of mixed types out of a dict
             source.write(given)
             source.seek(0)
             done = subprocess.run(

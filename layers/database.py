@@ -99,7 +99,7 @@ def transaction(url: str) -> Iterator[Cursor]:
         connection.close()
 
 
-class Reader(Connection):  # type: ignore[misc]
+class Reader(Connection):  # type: ignore[misc]  # psycopg2 ships no types
     """A connection that knows which statements it has prepared, by text."""
 
     def __init__(self, dsn: str, **options: Any) -> None:

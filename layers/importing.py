@@ -273,6 +273,7 @@ class _Run:
                 name,
                 self.columns.factors.get(name, 1),
                 _items(cursor, definition, name, self.source_id),
+                # the ignore: mypy cannot infer a lambda whose default binds the loop variable
                 lambda number=number: (chunk.columns[number] for chunk in self.table.chunks()),  # type: ignore[misc]
             )
             for name, number in self.columns.fields.items()

@@ -238,4 +238,4 @@ q = true
 def test_definitions_are_frozen() -> None:
     shelters = load(Definition, HERE / "definitions" / "shelters.toml")
     with pytest.raises(ValueError, match="frozen"):
-        shelters.geometry = "none"  # type: ignore[misc]
+        shelters.geometry = "none"  # type: ignore[misc]  # that it is frozen is the test

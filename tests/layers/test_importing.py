@@ -108,7 +108,7 @@ def test_rows_are_imported_flagged_and_rejected(database: str, tmp_path: Path) -
     assert found["5"]["leeward_column"] == "经度, 纬度"
     assert found["9"]["leeward_column"] == "可容纳人数"
     assert [found["10"][heading] for heading in HEADING.split(",")] == ["9", "壬", "105.9", "27.9", "1"]
-    assert found["10"][None] == ["2"]  # type: ignore[index]
+    assert found["10"][None] == ["2"]  # type: ignore[index]  # csv keeps surplus cells under None
 
 
 def test_a_second_import_of_the_same_file_changes_nothing(database: str, tmp_path: Path) -> None:

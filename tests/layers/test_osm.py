@@ -501,10 +501,8 @@ def test_a_damaged_file_is_refused_without_its_folder(tmp_path: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def andorra() -> OsmExtract:
-    path = Path(__file__).parents[3] / "shared" / "data" / "andorra" / "andorra-2025.osm.pbf"
-    if not path.is_file():
-        pytest.skip("REAL DATA ABSENT: ../shared/data/andorra/andorra-2025.osm.pbf is not beside the checkout")
+def andorra(real_data: Path) -> OsmExtract:
+    path = real_data / "andorra" / "andorra-2025.osm.pbf"
     steps: list[int] = []
     extract = balanced(read(path, progress=steps.append))
     assert steps == sorted(steps)
