@@ -14,9 +14,9 @@ from starlette.types import ASGIApp
 from api import errors
 from api.context import Context
 from api.fast import FastPath
-from api.routes import collections, nearest, search, service, tiles, web
+from api.routes import changes, collections, editing, nearest, search, service, session, tiles, web
+from api.sign_in import SignIn
 from layers.cluster import Cluster
-from layers.database import Readers
 from layers.settings import settings
 
 PROBLEM = {
@@ -70,12 +70,11 @@ def create_app(url: str) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        readers = Readers(url, size=settings().pool_size, timeout_ms=settings().statement_timeout_ms)
-        app.state.context = Context(readers)
+        app.state.context = Context(url)
         try:
             yield
         finally:
-            readers.close()
+            app.state.context.close()
 
     app = Service(
         title="Leeward",
@@ -88,8 +87,9 @@ def create_app(url: str) -> FastAPI:
         responses=REFUSALS,
     )
     app.add_middleware(GZipMiddleware, minimum_size=2000, compresslevel=1)
+    app.state.sign_in = SignIn()
     errors.install(app)
-    for module in (service, collections, tiles, nearest, search, web):
+    for module in (service, session, collections, editing, changes, tiles, nearest, search, web):
         app.include_router(module.router)
     return app
 

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Annotated, Any, Generic, TypeVar
 
 from fastapi import Depends
 from starlette.requests import Request
 
 from layers.catalog import Catalog, catalog
-from layers.database import Readers
+from layers.changes import Feed
+from layers.database import INTERNAL, RELEASED, Readers, Writers
 from layers.definition import Definition
 from layers.features import Holding, holdings, sources
+from layers.settings import settings
 
 Value = TypeVar("Value")
 
@@ -37,8 +41,8 @@ class Remembered(Generic[Value]):
             return self._value
 
 
-class Context:
-    """The service's readers, and what is remembered of the layers."""
+class View:
+    """What some readers see, and what is remembered of the layers for them."""
 
     def __init__(self, readers: Readers) -> None:
         self.readers = readers
@@ -49,6 +53,34 @@ class Context:
     def catalog(self) -> Catalog:
         """The layer definitions."""
         return catalog()
+
+
+class Context:
+    """What the routes of one process share: connections to read and write by, and the feed of changes."""
+
+    def __init__(self, url: str) -> None:
+        size, timeout_ms = settings().pool_size, settings().statement_timeout_ms
+        self.url = url
+        self.public = View(Readers(url, RELEASED, size=size, timeout_ms=timeout_ms))
+        self.internal = View(Readers(url, INTERNAL, size=size, timeout_ms=timeout_ms))
+        self.writers = Writers(url, size=size, timeout_ms=timeout_ms)
+        self.feed = Feed(url)
+        self._threads = ThreadPoolExecutor(2 * size, thread_name_prefix="slow")
+
+    @property
+    def catalog(self) -> Catalog:
+        """The layer definitions."""
+        return catalog()
+
+    async def run(self, function: Callable[..., Value], *values: Any) -> Value:
+        """What a function returns that waits for the database, in a thread."""
+        return await asyncio.get_running_loop().run_in_executor(self._threads, function, *values)
+
+    def close(self) -> None:
+        """Let go of the database."""
+        self.feed.close()
+        for pool in (self.public.readers, self.internal.readers, self.writers):
+            pool.close()
 
 
 def _context(request: Request) -> Context:

@@ -14,10 +14,11 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api import rasters, tiles
+from api.access import bears_credentials, identify, view_of
 from api.cache import Cache, Entry
-from api.context import Context
+from api.context import Context, View
 from api.errors import problem_of
-from api.parameters import given_in, unknown_parameter
+from api.parameters import given_in, moment_of, unknown_parameter
 from api.routes import nearest
 from layers.errors import NotFound, Unavailable
 from layers.rasters import rasters as all_rasters
@@ -28,6 +29,8 @@ TILE_AGE_S = 3.0
 RASTER_CACHE_BYTES = 32 << 20
 RASTER_AGE_S = 300.0
 WAITING_AT_MOST = 500
+VARY = (b"vary", b"Cookie, Authorization")
+PRIVATE = (b"cache-control", b"private, no-cache")
 Make = Callable[[], bytes]
 Result = TypeVar("Result")
 
@@ -50,7 +53,8 @@ class FastPath:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        send = self._with_headers(send, bodiless=scope["method"] == "HEAD")
+        private = bears_credentials(scope["headers"])
+        send = self._with_headers(send, bodiless=scope["method"] == "HEAD", private=private)
         if scope["method"] == "HEAD":
             scope = {**scope, "method": "GET"}
         try:
@@ -59,11 +63,18 @@ class FastPath:
             response = problem_of(error)
         await (response or self.app)(scope, receive, send)
 
-    def _with_headers(self, send: Send, *, bodiless: bool) -> Send:
+    def _with_headers(self, send: Send, *, bodiless: bool, private: bool) -> Send:
+        """Headers that every answer has; an answer to somebody who has signed in is kept by nobody else."""
+
         async def sending(message: Message) -> None:
             if message["type"] == "http.response.start":
-                given = {name for name, _ in message["headers"]}
-                message["headers"] = [*message["headers"], *(h for h in self.headers if h[0] not in given)]
+                headers = [*message["headers"], VARY]
+                if private:
+                    kept = next((value for name, value in headers if name == b"cache-control"), b"")
+                    if not any(word in kept for word in (b"no-store", b"immutable")):
+                        headers = [header for header in headers if header[0] != b"cache-control"] + [PRIVATE]
+                given = {name for name, _ in headers}
+                message["headers"] = [*headers, *(h for h in self.headers if h[0] not in given)]
             elif bodiless:
                 message["body"] = b""
             await send(message)
@@ -79,14 +90,22 @@ class FastPath:
         if scope["method"] != "GET":
             return None
         if path == "/nearest":
-            return await self._run(nearest.answer, self.context().readers, given)
+            view = await self._view(scope)
+            return await self._run(nearest.answer, view.readers, given)
         if path.startswith("/tiles/") and path.endswith(".mvt"):
-            _refuse(given)
-            return await self._vector_tile(scope, path)
+            _refuse(given, "as_of", "v")
+            return await self._vector_tile(scope, path, given.get("as_of"))
         if path.startswith("/rasters/") and path.endswith(".png"):
             _refuse(given)
             return await self._raster_tile(scope, path)
         return None
+
+    async def _view(self, scope: Scope) -> View:
+        """What the asker may see; somebody without credentials costs no look-up."""
+        context = self.context()
+        if not bears_credentials(scope["headers"]):
+            return context.public
+        return view_of(context, await self._run(identify, context, scope["headers"], scope["method"]))
 
     async def _run(self, function: Callable[..., Result], *values: object) -> Result:
         """What a function returns that waits for the database, in a thread; refused when too many wait already."""
@@ -98,18 +117,21 @@ class FastPath:
         finally:
             self._waiting -= 1
 
-    async def _vector_tile(self, scope: Scope, path: str) -> Response:
+    async def _vector_tile(self, scope: Scope, path: str, as_of: str | None) -> Response:
         names, zoom, column, row = _parts(path, "/tiles/", ".mvt")
-        context = self.context()
-        known = context.catalog
+        moment = moment_of(as_of, "as_of") if as_of is not None else None
+        view = await self._view(scope)
+        known = view.catalog
         layers = tiles.layers_of(known, names)
         z, x, y = tiles.address_of(zoom, column, row)
 
         def make() -> bytes:
-            content = tiles.tile(context.readers, known, layers, z, x, y)
+            readers = view.readers if moment is None else view.readers.at(moment)
+            content = tiles.tile(readers, known, layers, z, x, y)
             return _gzipped(content) if content else b""
 
-        entry = await self._entry(self.tiles, path, make)
+        key = f"{view.readers.scope.schema}{path}?{as_of or ''}"
+        entry = await self._entry(self.tiles, key, make)
         return _tile_response(scope, entry, tiles.MEDIA_TYPE, gzipped=True)
 
     async def _raster_tile(self, scope: Scope, path: str) -> Response:
@@ -144,9 +166,10 @@ def _parts(path: str, before: str, after: str) -> list[str]:
     return parts
 
 
-def _refuse(given: dict[str, str]) -> None:
+def _refuse(given: dict[str, str], *but: str) -> None:
     for name in given:
-        raise unknown_parameter(name, "no parameters")
+        if name not in but:
+            raise unknown_parameter(name, " or ".join(but) or "no parameters")
 
 
 def _tile_response(scope: Scope, entry: Entry, media_type: str, *, gzipped: bool) -> Response:

@@ -6,6 +6,7 @@ import base64
 import binascii
 import math
 import re
+from datetime import UTC, datetime
 from typing import Annotated, Any
 from urllib.parse import parse_qsl
 
@@ -102,6 +103,27 @@ def place_of(text: str, parameter: str = "near") -> tuple[float, float]:
     if not -180 <= lon <= 180:
         raise InvalidValue("longitude must lie in -180…180", parameter=parameter, expected="lon,lat in degrees")
     return lon, lat
+
+
+def moment_of(text: str, parameter: str) -> datetime:
+    """A moment with its offset from UTC.
+
+    Raises
+    ------
+    InvalidValue
+        When it is none, or without an offset.
+    """
+    expected = "a moment with its offset such as 2026-11-20T14:20:00+08:00 (+ is written %2B) or 2026-11-20T06:20:00Z"
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise InvalidValue(f"{text[:40]!r} is not a moment", parameter=parameter, expected=expected) from None
+    if moment.tzinfo is None:
+        raise InvalidValue(f"{text[:40]!r} has no offset", parameter=parameter, expected=expected)
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError:
+        raise InvalidValue(f"{text[:40]!r} is out of range", parameter=parameter, expected=expected) from None
 
 
 def names_of(text: str) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ from functools import lru_cache
 from typing import Any
 
 from layers.catalog import Catalog
-from layers.database import Readers, sql
+from layers.database import Readers, Scope, sql
 from layers.definition import Definition, Rule
 from layers.errors import InvalidValue, NotFound
 from layers.tables import view
@@ -136,13 +136,13 @@ def fields_at(definition: Definition, z: int) -> tuple[str, ...]:
 
 @lru_cache(maxsize=1024)
 def _text(readers: Readers, known: Catalog, layers: tuple[str, ...], z: int) -> str:
-    parts = [_layer(known[layer], z) for layer in layers if z >= known[layer].tiles.min_zoom]
+    parts = [_layer(known[layer], z, readers.scope) for layer in layers if z >= known[layer].tiles.min_zoom]
     if not parts:
         return ""
     return readers.text(sql.SQL("SELECT {}").format(sql.SQL(" || ").join(parts)))
 
 
-def _layer(definition: Definition, z: int) -> sql.Composable:
+def _layer(definition: Definition, z: int, scope: Scope) -> sql.Composable:
     """One layer of a tile, as bytes; no bytes when it is empty."""
     columns = sql.SQL(", ").join([_column(definition, name) for name in fields_at(definition, z)])
     return sql.SQL(
@@ -156,7 +156,7 @@ def _layer(definition: Definition, z: int) -> sql.Composable:
         box=BOX,
         buffer=sql.Literal(BUFFER),
         columns=sql.SQL(", {}").format(columns) if fields_at(definition, z) else sql.SQL(""),
-        view=view(definition),
+        view=view(definition, scope),
         buffered=BUFFERED,
         shown=_shown(definition, z),
     )

@@ -91,7 +91,7 @@ def _points(path: Path, rows: int) -> Path:
 def _ours(bench: str, path: Path) -> tuple[float, float]:
     """Seconds and peak memory in MB of one import, in a process of its own."""
     with transaction(bench) as cursor:
-        cursor.execute("TRUNCATE layers.hazard_points")
+        empty(cursor, "hazard_points")
     program = (
         "import resource, sys; from pathlib import Path; from layers.importing import import_file;"
         " report = import_file(sys.argv[1], 'hazard_points', Path(sys.argv[2]));"

@@ -106,7 +106,7 @@ def _fill(bench: str, rows: int) -> None:
     definition = catalog()["shelters"]
     west, south, east, north = BOX
     with transaction(bench) as cursor:
-        cursor.execute("TRUNCATE layers.shelters")
+        empty(cursor, "shelters")
         for name in index_expressions(definition):
             cursor.execute(f"DROP INDEX IF EXISTS layers.{name}")
         cursor.execute(

@@ -10,7 +10,7 @@ import typer
 
 from cli.database import opened
 from cli.output import Json, plain_errors, print_json, progress, say
-from cli.service import check_address, run
+from cli.service import check_address, check_demo_accounts, run
 from layers.errors import InvalidValue, NotFound
 
 if TYPE_CHECKING:
@@ -189,8 +189,11 @@ def demo(
         if serving:
             check_address()
         with opened() as url:
+            if serving:
+                check_demo_accounts(url)
             if clear:
                 counts, words = sample_county.clear(url), "sample rows taken away"
+                _clear_accounts(url)
             else:
                 with progress("sample county") as tell:
                     counts, words = sample_county.load(url, scale=scale, progress=tell), "sample rows"
@@ -202,7 +205,32 @@ def demo(
                 if not counts:
                     say("no sample data")
             if serving:
+                _make_accounts(url)
                 run(url)
+
+
+def _make_accounts(url: str) -> None:
+    """Make the demo's accounts, and say how to sign in; none where others can come."""
+    from layers.accounts import make_demo
+    from layers.database import transaction
+    from layers.settings import settings
+
+    if not settings().is_loopback:
+        say("no demo accounts: others can reach the service; leeward user add makes one of your own")
+        return
+    with transaction(url) as cursor:
+        path = make_demo(cursor)
+    say(f"to sign in: an account for each role stands with its password in {path}")
+    say("  sign in on the map, at the right of the bar; leeward user revoke --demo takes them away")
+
+
+def _clear_accounts(url: str) -> None:
+    from layers.accounts import clear_demo
+    from layers.database import transaction
+
+    with transaction(url) as cursor:
+        if gone := clear_demo(cursor):
+            say(f"{gone} demo accounts taken away")
 
 
 def register(app: typer.Typer) -> None:

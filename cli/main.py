@@ -7,7 +7,7 @@ from types import FrameType
 
 import typer
 
-from cli import data, database, questions, service
+from cli import accounts, data, database, questions, service
 
 app = typer.Typer(
     name="leeward",
@@ -18,6 +18,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.add_typer(database.app, name="db")
+app.add_typer(accounts.app, name="user")
 for module in (data, questions, service):
     module.register(app)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-import ipaddress
 import multiprocessing
 import os
 import signal
@@ -15,7 +14,7 @@ import typer
 
 from cli.database import opened
 from cli.output import Json, plain_errors, print_json, say
-from layers.errors import Unavailable
+from layers.errors import InvalidValue, Unavailable
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -31,7 +30,7 @@ def run(url: str) -> None:
 
     chosen = settings()
     os.environ["LEEWARD_SERVED_DATABASE_URL"] = url
-    if not _is_loopback(chosen.host):
+    if not chosen.is_loopback:
         say(f"listening on {chosen.host}: anyone who reaches it can read the public data")
     host = f"[{chosen.host}]" if ":" in chosen.host else chosen.host
     print(f"Leeward serves http://{host}:{chosen.port} (Ctrl-C stops it)", flush=True)
@@ -76,11 +75,22 @@ def check_address() -> None:
             ) from None
 
 
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
+def check_demo_accounts(url: str) -> None:
+    """Refuse to listen where others can come while an account of the demo works: its password lies in a file."""
+    from layers.accounts import demo_names
+    from layers.database import transaction
+    from layers.settings import settings
+
+    if settings().is_loopback:
+        return
+    with transaction(url) as cursor:
+        names = demo_names(cursor)
+    if names:
+        raise InvalidValue(
+            f"{settings().host} can be reached by others, and the accounts of the demo work: {', '.join(names)}",
+            parameter="LEEWARD_HOST",
+            expected="leeward user revoke --demo first; or LEEWARD_HOST=127.0.0.1",
+        )
 
 
 def serve() -> None:
@@ -88,6 +98,7 @@ def serve() -> None:
     with plain_errors():
         check_address()
         with opened() as url:
+            check_demo_accounts(url)
             run(url)
 
 

@@ -17,11 +17,11 @@ from typing import Any
 import orjson
 
 from layers.catalog import Catalog, catalog
-from layers.database import Readers, sql, statement
+from layers.database import RELEASED, Readers, Scope, sql, statement
 from layers.definition import Definition, Nearest
 from layers.errors import InvalidValue, StoreFailed
 from layers.features import like
-from layers.tables import view
+from layers.tables import fields_of, view
 
 SQL = Path(__file__).parent / "sql"
 LAYERS_AT_MOST = 32
@@ -107,6 +107,7 @@ class Shape:
     max_m: bool
     include_all: bool
     by_index: bool = True
+    scope: Scope = RELEASED
 
 
 def nearest(readers: Readers, question: Question) -> dict[str, Any]:
@@ -124,8 +125,9 @@ def nearest(readers: Readers, question: Question) -> dict[str, Any]:
     dict
         ``features`` in the order of the layers and of ``rank``: each has ``distance_m`` (metres on the WGS 84
         spheroid), ``bearing_deg`` (from the incident, clockwise from north), ``places_persons`` (capacity less
-        occupancy, None when either is unknown), ``suitability`` when a hazard is given, ``age_s``. ``skipped``: the
-        items nearer than the last ranked one that were left out, with reason and evidence, 20 a layer;
+        occupancy, None when either is unknown; an occupancy stated too long ago, or nobody knows when, is),
+        ``occupancy_age_s``, ``suitability`` when a hazard is given, ``age_s``. ``skipped``: the items nearer than the
+        last ranked one that were left out, with reason and evidence, 20 a layer;
         ``skipped_counts``: all of them by layer. ``place``: the areas that contain the incident, from large to small.
         ``hazards_here``: the danger zones that contain it.
 
@@ -177,7 +179,7 @@ def _row(readers: Readers, known: Catalog, question: Question) -> tuple[Any, ...
     PostGIS calls two points less than 6 µm apart the same, but its index can find them apart; PostgreSQL then stops
     with "index returned tuples in wrong order". The question is asked again without the order of the index.
     """
-    shape = _shape(question)
+    shape = replace(_shape(question), scope=readers.scope)
     try:
         (row,) = readers.prepared(_text(readers, known, shape), _values(question), TYPES)
     except StoreFailed:
@@ -187,7 +189,7 @@ def _row(readers: Readers, known: Catalog, question: Question) -> tuple[Any, ...
 
 def statement_text(readers: Readers, question: Question) -> str:
     """The statement that answers a question, with ``$1`` and ``$2`` for longitude and latitude."""
-    return _text(readers, catalog(), _shape(checked(question)))
+    return _text(readers, catalog(), replace(_shape(checked(question)), scope=readers.scope))
 
 
 def checked(question: Question, known: Catalog | None = None) -> Question:
@@ -311,8 +313,8 @@ def _statement(known: Catalog, shape: Shape) -> sql.Composable:
         "WITH question AS MATERIALIZED (SELECT ST_SetSRID(ST_MakePoint($1, $2), 4326)::geography AS point)"
         " SELECT ({place}), ({zones}), {columns} FROM {tables}"
     ).format(
-        place=_place(known),
-        zones=_hazards_here(known),
+        place=_place(known, shape.scope),
+        zones=_hazards_here(known, shape.scope),
         columns=sql.SQL(", ").join(columns),
         tables=sql.SQL(", ").join(tables),
     )
@@ -321,7 +323,7 @@ def _statement(known: Catalog, shape: Shape) -> sql.Composable:
 def _layer(known: Catalog, definition: Definition, shape: Shape) -> sql.Composable:
     reasons = _reasons(known, definition, shape)
     return _template("nearest_layer").format(
-        view=view(definition),
+        view=view(definition, shape.scope),
         layer=sql.Literal(definition.id),
         name=_column(definition.name_field),
         k=sql.Literal(shape.k or _rules(definition).k),
@@ -348,11 +350,11 @@ def _reasons(known: Catalog, definition: Definition, shape: Shape) -> dict[str, 
         reasons["closed"] = _closed(known, definition, rules, shape)
     if rules.capacity is not None:
         reasons["full_up"] = sql.SQL("(({} - coalesce({}, 0) < greatest({}::bigint, 1)) IS TRUE)").format(
-            _column(rules.capacity), _column(rules.occupancy), PLACES if shape.places else sql.SQL("1")
+            _column(rules.capacity), _occupancy(definition, shape.scope), PLACES if shape.places else sql.SQL("1")
         )
     if shape.hazard and rules.unsuitable is not None:
         reasons["unsuitable"] = sql.SQL("(({} = ANY ({})) IS TRUE)").format(HAZARD, _column(rules.unsuitable))
-    if shape.hazard and rules.zones and (zones := _zones_of(known, sql.SQL("i.geom"), HAZARD)) is not None:
+    if shape.hazard and rules.zones and (zones := _zones_of(known, shape.scope, sql.SQL("i.geom"), HAZARD)) is not None:
         reasons["inside_hazard"] = sql.SQL("EXISTS ({})").format(zones)
     if (condition := rules.not_designated) is not None:
         asked = condition.field in shape.codes and shape.undesignated & set(map(str, condition.values))
@@ -384,7 +386,9 @@ def _candidate(known: Catalog, definition: Definition, shape: Shape) -> sql.Comp
             form = "{} && {}" if definition.fields[name].type == "codes" else "{} = ANY ({})"
             conditions.append(sql.SQL(form).format(_column(name), CODE_FILTERS[name]))
     if shape.item and (stock := _stock(known, definition)) is not None:
-        conditions.append(sql.SQL("EXISTS (SELECT FROM {} AS s WHERE {})").format(view(stock[0]), _held(*stock)))
+        conditions.append(
+            sql.SQL("EXISTS (SELECT FROM {} AS s WHERE {})").format(view(stock[0], shape.scope), _held(*stock))
+        )
     if shape.max_m:
         conditions.append(
             sql.SQL("ST_DWithin(i.geom::geography, (SELECT point FROM question), {}, true)").format(MAX_M)
@@ -417,15 +421,41 @@ def _bearing(definition: Definition) -> sql.Composable:
     return sql.SQL("round(degrees(ST_Azimuth((SELECT point FROM question), {}))::numeric, 2)").format(place)
 
 
-def _age(definition: Definition) -> sql.Composable:
-    stated = _column(_rules(definition).stated_at or "stated_at")
-    return sql.SQL("round(extract(epoch FROM now() - {}))").format(stated)
+def _age(definition: Definition, scope: Scope, field: str | None = None) -> sql.Composable:
+    """Seconds since an item i, or one field of it, was stated; NULL when that is unknown."""
+    return sql.SQL("round(extract(epoch FROM {} - {}))").format(_moment(scope), _stated_at(definition, field))
 
 
-def _places(rules: Nearest) -> sql.Composable:
+def _moment(scope: Scope) -> sql.Composable:
+    """Now, or the moment that is looked back to."""
+    return sql.SQL("current_setting('leeward.then_moment')::timestamptz" if scope.then else "now()")
+
+
+def _stated_at(definition: Definition, field: str | None = None) -> sql.Composable:
+    """When a field of an item i was stated: the field's own time, else the item's."""
+    of_item = _column(_rules(definition).stated_at or "stated_at")
+    own = definition.fields[field].stated_at if field is not None else None
+    return of_item if own is None else sql.SQL("coalesce({}, {})").format(_column(own), of_item)
+
+
+def _occupancy(definition: Definition, scope: Scope) -> sql.Composable:
+    """The occupancy of an item i as far as it is known: one stated too long ago, or nobody knows when, is not."""
+    name = _rules(definition).occupancy
+    hours = definition.fields[name].stale_after_h if name is not None else None
+    if hours is None:
+        return _column(name)
+    return sql.SQL("CASE WHEN {} - {} <= make_interval(secs => {}) THEN {} END").format(
+        _moment(scope), _stated_at(definition, name), sql.Literal(hours * 3600), _column(name)
+    )
+
+
+def _places(definition: Definition, scope: Scope) -> sql.Composable:
     """Free places of an item i, in persons: never below 0, and NULL when capacity or occupancy is unknown."""
+    rules = _rules(definition)
+    if rules.occupancy is None:
+        return _column(rules.capacity)
     return sql.SQL("CASE WHEN {0} < {1} THEN 0 ELSE {0} - {1} END").format(
-        _column(rules.capacity), _column(rules.occupancy)
+        _column(rules.capacity), _occupancy(definition, scope)
     )
 
 
@@ -434,40 +464,42 @@ def _properties(
 ) -> sql.Composable:
     """The columns that become the properties of a ranked item i."""
     rules = _rules(definition)
-    columns: dict[str, sql.Composable] = {name: _column(name) for name in definition.public_fields}
+    columns: dict[str, sql.Composable] = {name: _column(name) for name in fields_of(definition, shape.scope)}
     columns |= {
         "source": sql.SQL("i.source"), "flags": sql.SQL("i.flags"), "layer": sql.Literal(definition.id),
         "fid": sql.SQL("i.fid"), "rank": sql.SQL("j.rank"),
         "distance_m": sql.SQL("round(j.distance_m::numeric, 3)"), "bearing_deg": _bearing(definition),
     }  # fmt: skip
     if rules.capacity is not None:
-        columns["places_persons"] = _places(rules) if rules.occupancy else _column(rules.capacity)
+        columns["places_persons"] = _places(definition, shape.scope)
+    if rules.occupancy is not None:
+        columns["occupancy_age_s"] = _age(definition, shape.scope, rules.occupancy)
     if shape.hazard and rules.suitable is not None:
         columns["suitability"] = sql.SQL(
             "CASE WHEN {unsuitable} THEN 'unsuitable' WHEN {hazard} = ANY ({suitable}) THEN 'suitable'"
             " ELSE 'unknown' END"
         ).format(unsuitable=reasons["unsuitable"], hazard=HAZARD, suitable=_column(rules.suitable))
     if shape.item and (stock := _stock(known, definition)) is not None:
-        columns |= _stock_columns(*stock)
+        columns |= _stock_columns(*stock, shape.scope)
     if shape.include_all:
         columns["reasons"] = sql.SQL("j.reasons")
-    columns |= {"age_s": _age(definition), "sample": sql.SQL("i.sample")}
+    columns |= {"age_s": _age(definition, shape.scope), "sample": sql.SQL("i.sample")}
     return sql.SQL(", ").join(
         sql.SQL("{} AS {}").format(expression, sql.Identifier(name)) for name, expression in columns.items()
     )
 
 
-def _stock_columns(stock: Definition, depot: str) -> dict[str, sql.Composable]:
+def _stock_columns(stock: Definition, depot: str, scope: Scope) -> dict[str, sql.Composable]:
     names = [name for name in stock.public_fields if name not in (depot, "source_id")]
     columns = sql.SQL(", ").join(sql.Identifier("s", name) for name in ["fid", *names, "sample"])
     held = _held(stock, depot)
     return {
         "stock": sql.SQL(
             "(SELECT json_agg(row_to_json(h) ORDER BY h.fid) FROM (SELECT {} FROM {} AS s WHERE {}) AS h)"
-        ).format(columns, view(stock), held),
+        ).format(columns, view(stock, scope), held),
         "stock_state": sql.SQL(
             "(SELECT CASE WHEN bool_or(s.quantity > 0) THEN 'held' ELSE 'unknown' END FROM {} AS s WHERE {})"
-        ).format(view(stock), held),
+        ).format(view(stock, scope), held),
     }
 
 
@@ -482,21 +514,22 @@ def _evidence(
         field = rules.closed.field
         cases["closed"] = sql.SQL(
             "json_build_object({}, {}, 'stated_at', {}, 'age_s', {}, 'source', i.source{})"
-        ).format(sql.Literal(field), _column(field), _column(rules.stated_at), _age(definition), wanted)
+        ).format(sql.Literal(field), _column(field), _column(rules.stated_at), _age(definition, shape.scope), wanted)
     if rules.capacity is not None:
         cases["full"] = sql.SQL(
             "json_build_object('capacity_persons', {}, 'occupancy_persons', {}, 'places_persons', {},"
-            " 'places_wanted', {}, 'stated_at', {}, 'age_s', {})"
+            " 'places_wanted', {}, 'stated_at', {}, 'age_s', {}, 'occupancy_age_s', {})"
         ).format(
-            _column(rules.capacity), _column(rules.occupancy), _places(rules),
-            PLACES if shape.places else sql.SQL("1"), _column(rules.stated_at), _age(definition),
+            _column(rules.capacity), _column(rules.occupancy), _places(definition, shape.scope),
+            PLACES if shape.places else sql.SQL("1"), _column(rules.stated_at), _age(definition, shape.scope),
+            _age(definition, shape.scope, rules.occupancy) if rules.occupancy else NULL,
         )  # fmt: skip
     if reasons["unsuitable"] is not FALSE:
         cases["unsuitable"] = sql.SQL("json_build_object('hazard', {}, {}, {})").format(
             HAZARD, sql.Literal(rules.unsuitable), _column(rules.unsuitable)
         )
     if reasons["inside_hazard"] is not FALSE:
-        zones = _zones_of(known, sql.SQL("i.geom"), HAZARD)
+        zones = _zones_of(known, shape.scope, sql.SQL("i.geom"), HAZARD)
         assert zones is not None
         cases["inside_hazard"] = sql.SQL(
             "(SELECT json_build_object('zone_id', w.zone->>'id', 'zone_name', w.zone->>'name', 'hazard',"
@@ -512,17 +545,19 @@ def _evidence(
     return sql.SQL("CASE j.reasons[1] {} END").format(sql.SQL(" ").join(whens))
 
 
-def _zones_of(known: Catalog, geometry: sql.Composable, hazard: sql.Composable | None) -> sql.Composable | None:
+def _zones_of(
+    known: Catalog, scope: Scope, geometry: sql.Composable, hazard: sql.Composable | None
+) -> sql.Composable | None:
     """The danger zones that a geometry touches: those of a hazard, or all; None when no layer has zones."""
     parts = [
-        _zones(known, definition, geometry, hazard) for definition in known.values()
+        _zones(known, definition, scope, geometry, hazard) for definition in known.values()
         if definition.zones is not None and definition.dimension == 2
     ]  # fmt: skip
     return sql.SQL(" UNION ALL ").join(parts) if parts else None
 
 
 def _zones(
-    known: Catalog, definition: Definition, geometry: sql.Composable, hazard: sql.Composable | None
+    known: Catalog, definition: Definition, scope: Scope, geometry: sql.Composable, hazard: sql.Composable | None
 ) -> sql.Composable:
     assert definition.zones is not None
     field, grade = definition.zones.hazard, definition.zones.grade
@@ -532,7 +567,7 @@ def _zones(
     grade_column = sql.Identifier("z", grade) if grade is not None else NULL
     of_hazard = sql.SQL("z.{} = {}").format(sql.Identifier(field), hazard) if hazard is not None else TRUE
     return _template("nearest_zones").format(
-        view=view(definition),
+        view=view(definition, scope),
         layer=sql.Literal(definition.id),
         name=sql.Identifier("z", definition.name_field) if definition.name_field else NULL,
         hazard=sql.Identifier("z", field),
@@ -545,19 +580,19 @@ def _zones(
     )
 
 
-def _hazards_here(known: Catalog) -> sql.Composable:
-    zones = _zones_of(known, sql.SQL("(SELECT point::geometry FROM question)"), None)
+def _hazards_here(known: Catalog, scope: Scope) -> sql.Composable:
+    zones = _zones_of(known, scope, sql.SQL("(SELECT point::geometry FROM question)"), None)
     if zones is None:
         return NULL
     return sql.SQL("SELECT json_agg(h.zone ORDER BY h.worst_first, h.fid)::text FROM ({}) AS h").format(zones)
 
 
-def _place(known: Catalog) -> sql.Composable:
+def _place(known: Catalog, scope: Scope) -> sql.Composable:
     for definition in _areas(known.values()):
         level = next(name for name, field in definition.fields.items() if field.codes == LEVELS_OF_AREAS)
         levels = list(known.codes_of(definition, definition.fields[level]))
         return _template("nearest_place").format(
-            view=view(definition),
+            view=view(definition, scope),
             layer=sql.Literal(definition.id),
             name=sql.Identifier("a", definition.name_field) if definition.name_field else NULL,
             level=sql.Identifier("a", level),

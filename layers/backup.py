@@ -15,7 +15,17 @@ from layers.errors import InvalidValue, Unavailable
 from layers.migrate import migrate
 from layers.tables import is_empty
 
-SCHEMAS = ("leeward", "layers", "released")
+SCHEMAS = (
+    "leeward",
+    "layers",
+    "history",
+    "released",
+    "internal",
+    "released_then",
+    "internal_then",
+    "released_past",
+    "internal_past",
+)
 
 
 def write_backup(url: str, path: Path, *, force: bool = False) -> None:

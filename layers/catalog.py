@@ -12,6 +12,7 @@ from pydantic import TypeAdapter
 
 from layers.definition import (
     Codes,
+    Computed,
     Definition,
     Field,
     Problem,
@@ -55,6 +56,7 @@ class Catalog(Mapping[str, Definition]):
 
     def _problems(self, definition: Definition) -> Iterator[Problem]:
         """What does not fit the code lists and the other layers."""
+        keys: Keys
         for name, field in definition.fields.items():
             keys = ("fields", name)
             if field.codes is not None and field.codes not in definition.codes and field.codes not in self.codes:
@@ -74,6 +76,27 @@ class Catalog(Mapping[str, Definition]):
         for number, rule in enumerate(definition.map.rules if definition.map else ()):
             for name, value in rule.when.items():
                 yield from self._value_problems(definition, ("map", "rules", str(number), "when", name), name, (value,))
+        if (workflow := definition.workflow) is not None:
+            for keys, states in workflow.states_named():
+                yield from self._value_problems(definition, keys, workflow.state, states)
+            for name, value in workflow.when.items():
+                yield from self._value_problems(definition, ("workflow", "when", name), name, (value,))
+        for number, computed in enumerate(definition.computed):
+            yield from self._computed_problems(definition, number, computed)
+
+    def _computed_problems(self, definition: Definition, number: int, computed: Computed) -> Iterator[Problem]:
+        keys = ("computed", str(number))
+        for name, value in computed.when.items():
+            yield from self._value_problems(definition, (*keys, "when", name), name, (value,))
+        if not (HERE / "standards" / f"{computed.standard}.toml").is_file():
+            yield (*keys, "standard"), f"no standard {computed.standard}"
+            return
+        measured = standard(computed.standard)
+        for name in computed.measures:
+            if name not in measured.units:
+                yield (*keys, "measures"), f"{name} is no measure of the standard {computed.standard}"
+        grades = [threshold.grade for threshold in measured.thresholds]
+        yield from self._value_problems(definition, (*keys, "standard"), computed.field, grades)
 
     def _value_problems(
         self, definition: Definition, keys: Keys, name: str, values: Iterable[Scalar | None]
@@ -126,14 +149,22 @@ def _catalog(folders: tuple[Path, ...]) -> Catalog:
 
 def catalog() -> Catalog:
     """The catalog of this process: the built-in definitions and those of LEEWARD_DEFINITIONS."""
-    further = [Path(folder) for folder in (settings().definitions or "").split(os.pathsep) if folder]
-    return _catalog((HERE / "definitions", *further))
+    return _catalog((HERE / "definitions", *_further()))
 
 
-@lru_cache(maxsize=1)
+def _further() -> list[Path]:
+    return [Path(folder) for folder in (settings().definitions or "").split(os.pathsep) if folder]
+
+
+@lru_cache(maxsize=8)
+def _profiles(folders: tuple[Path, ...]) -> dict[str, Profile]:
+    paths = [path for folder in folders for path in sorted(folder.glob("*.toml"))]
+    return {path.stem: load(Profile, path) for path in paths}
+
+
 def profiles() -> dict[str, Profile]:
-    """The profiles of known files by id."""
-    return {path.stem: load(Profile, path) for path in sorted((HERE / "profiles").glob("*.toml"))}
+    """The profiles of known files by id: the built-in ones and those in folders ``profiles`` of LEEWARD_DEFINITIONS."""
+    return _profiles((HERE / "profiles", *(folder / "profiles" for folder in _further())))
 
 
 def profile_of(layer: str, headings: list[str]) -> Profile | None:
@@ -173,13 +204,18 @@ def grade(standard_id: str, measures: Mapping[str, float | None]) -> str | None:
     --------
     >>> grade("geological_danger_grades", {"threatened_persons": 99, "threatened_property_cny": 5_000_000})
     'medium'
+    >>> grade("landslide_size_classes", {"volume_m3": 10_000_000})
+    'large'
     >>> grade("geological_danger_grades", {"threatened_persons": None}) is None
     True
     """
     known = {name: value for name, value in measures.items() if value is not None}
     if not known:
         return None
-    for threshold in standard(standard_id).thresholds:
-        if not threshold.at_least or any(known.get(name, -1) >= limit for name, limit in threshold.at_least.items()):
+    *thresholds, lowest = standard(standard_id).thresholds
+    for threshold in thresholds:
+        reached = [known[name] >= limit for name, limit in threshold.at_least.items() if name in known]
+        reached += [known[name] > limit for name, limit in threshold.more_than.items() if name in known]
+        if any(reached):
             return threshold.grade
-    return None
+    return lowest.grade

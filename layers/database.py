@@ -1,16 +1,21 @@
 """Connections to PostgreSQL: the only importer of psycopg2.
 
-Two kinds: ``transaction`` for those who write (the owner's role), and ``Readers``, a bounded pool whose connections
-act as the anonymous role, read only. That role may read the views of schema ``released`` and nothing else.
+Three kinds: ``transaction`` for imports and upkeep (the owner's role); ``Readers``, a bounded pool whose connections
+read in a scope: as the role that may read the views of one schema and nothing else; and ``Writers``, a bounded pool
+that acts as the service's role, which may write rows of layers, but neither their history nor the log: triggers do.
 """
 
 from __future__ import annotations
 
+import datetime
 import hashlib
 import queue
 import re
+import select
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -22,23 +27,76 @@ from psycopg2 import sql
 from psycopg2.extras import execute_values
 
 from layers.cluster import Cluster
-from layers.errors import InvalidValue, StoreFailed, Unavailable
+from layers.errors import Conflict, InvalidValue, LeewardError, StoreFailed, Unavailable
 from layers.settings import settings
 
 __all__ = [
-    "ANONYMOUS", "AWAY", "Connection", "Cursor", "DatabaseError", "Readers", "copy_rows", "database_url",
-    "execute_values", "one", "refusal", "rows", "sql", "statement", "transaction", "without_password",
+    "ANONYMOUS", "AWAY", "INTERNAL", "INTERNAL_THEN", "MEMBER", "RELEASED", "RELEASED_THEN", "SERVICE", "Connection",
+    "Cursor", "DatabaseError", "Pool", "Readers", "Scope", "Writers", "copy_rows", "database_url", "execute_values",
+    "look_back", "notifications", "one", "refusal", "rows", "sign", "sql", "statement", "transaction",
+    "without_password",
 ]  # fmt: skip
 
 Connection: TypeAlias = psycopg2.extensions.connection
 Cursor: TypeAlias = psycopg2.extensions.cursor
 DatabaseError = psycopg2.Error
 ANONYMOUS = "leeward_anonymous"
+MEMBER = "leeward_member"
+SERVICE = "leeward_service"
+ROLES = {
+    ANONYMOUS: "reads the public fields of public rows",
+    MEMBER: "reads every field of every row",
+    SERVICE: "writes rows of layers",
+}
 AWAY = (psycopg2.OperationalError, psycopg2.InterfaceError)
 BAD_VALUE = (psycopg2.DataError, psycopg2.errors.UntranslatableCharacter)
+LOST_RACES = (
+    psycopg2.errors.DeadlockDetected,
+    psycopg2.errors.SerializationFailure,
+    psycopg2.errors.LockNotAvailable,
+)
+LOOK_BACK = """
+SELECT set_config('leeward.then_top', top::text, false), set_config('leeward.then_late', late::text, false),
+       set_config('leeward.then_low', least(top, (SELECT min(number) FROM unnest(late) AS number))::text, false),
+       set_config('leeward.then_moment', {}, false)
+FROM {}(%s)
+"""
 PREPARED_AT_MOST = 200
 SIGNS = "in a password, @ is written %40, : %3A, / %2F, # %23, % %25"
 Query: TypeAlias = str | sql.Composable
+
+
+@dataclass(frozen=True)
+class Scope:
+    """What a reader may see: the views of one schema, as one role.
+
+    Parameters
+    ----------
+    schema : str
+        The schema of the views.
+    role : str
+        The role that may read them.
+    public : bool
+        Whether it is what anyone may see.
+    then : bool
+        Whether the views show what was recorded at an earlier moment.
+    """
+
+    schema: str
+    role: str
+    public: bool
+    then: bool = False
+
+    @property
+    def past(self) -> str:
+        """The schema of the views of what was replaced or deleted."""
+        return "released_past" if self.public else "internal_past"
+
+
+RELEASED = Scope("released", ANONYMOUS, public=True)
+INTERNAL = Scope("internal", MEMBER, public=False)
+RELEASED_THEN = Scope("released_then", ANONYMOUS, public=True, then=True)
+INTERNAL_THEN = Scope("internal_then", MEMBER, public=False, then=True)
 
 
 @contextmanager
@@ -87,16 +145,33 @@ def _without_password(message: str, url: str) -> str:
 
 
 @contextmanager
-def transaction(url: str) -> Iterator[Cursor]:
-    """A cursor of the owner's role in one transaction: committed at the end, rolled back on any error."""
+def transaction(url: str, author: str | None = None, reason: str | None = None) -> Iterator[Cursor]:
+    """A cursor of the owner's role in one transaction: committed at the end, rolled back on any error.
+
+    Parameters
+    ----------
+    author, reason : str, optional
+        Who writes, and why, for the change log; without an author: the database's user.
+    """
     connection = connect(url, options="-c jit=off -c timezone=UTC")
     try:
         with connection, connection.cursor() as cursor:
+            if author is not None:
+                sign(cursor, author, reason)
             yield cursor
     except psycopg2.errors.InsufficientPrivilege as error:
         raise Unavailable(f"the database's user may not do this: {refusal(error)}") from error
     finally:
         connection.close()
+
+
+def sign(cursor: Cursor, author: str, reason: str | None = None, import_id: int | None = None) -> None:
+    """Say for the change log who writes in the cursor's transaction, and why."""
+    cursor.execute(
+        "SELECT set_config('leeward.author', %s, true), set_config('leeward.reason', %s, true),"
+        " set_config('leeward.import_id', %s, true)",
+        (author, reason or "", "" if import_id is None else str(import_id)),
+    )
 
 
 class Reader(Connection):  # type: ignore[misc]  # psycopg2 ships no types
@@ -107,35 +182,47 @@ class Reader(Connection):  # type: ignore[misc]  # psycopg2 ships no types
         self.prepared: dict[str, str] = {}
 
 
-class Readers:
-    """A bounded pool of read-only connections for the service.
+def _conflict(error: psycopg2.IntegrityError) -> LeewardError:
+    """What a constraint of the database refuses, in words."""
+    if isinstance(error, psycopg2.errors.ForeignKeyViolation):
+        return Conflict("another row points to the item, or it points to one that is not there")
+    if isinstance(error, psycopg2.errors.UniqueViolation):
+        return Conflict("there is an item with the same key already", expected="another key, or an edit of that item")
+    return InvalidValue(f"the database refuses a value: {refusal(error)}")
+
+
+class Pool:
+    """A bounded pool of connections that act as one role.
 
     Parameters
     ----------
     url : str
         The database.
+    role : str
+        The role as which the connections act.
     size : int
         Connections at most.
     deadline_s : float
         How long a caller waits for a free one before Unavailable.
     """
 
-    def __init__(
-        self, url: str, *, size: int, deadline_s: float = 5.0, timeout_ms: int = 15_000, role: str = ANONYMOUS
-    ) -> None:
+    read_only = True
+
+    def __init__(self, url: str, role: str, *, size: int, deadline_s: float = 5.0, timeout_ms: int = 15_000) -> None:
         self.url = url
         self.deadline_s = deadline_s
         self._options = (
-            f"-c role={role} -c default_transaction_read_only=on -c jit=off -c timezone=UTC "
-            f"-c statement_timeout={timeout_ms} -c idle_in_transaction_session_timeout=60000 -c extra_float_digits=1"
+            f"-c role={role} -c default_transaction_read_only={'on' if self.read_only else 'off'} -c jit=off"
+            f" -c timezone=UTC -c statement_timeout={timeout_ms} -c idle_in_transaction_session_timeout=60000"
+            " -c extra_float_digits=1"
         )
         self._free: queue.LifoQueue[Connection | None] = queue.LifoQueue()
         for _ in range(size):
             self._free.put(None)
 
     @contextmanager
-    def cursor(self) -> Iterator[Cursor]:
-        """A cursor on a free connection, each statement its own transaction.
+    def connection(self) -> Iterator[Connection]:
+        """A free connection, each statement its own transaction.
 
         Raises
         ------
@@ -152,8 +239,7 @@ class Readers:
             if connection is None or connection.closed:
                 connection = connect(self.url, options=self._options, connection_factory=Reader)
                 connection.autocommit = True
-            with connection.cursor() as cursor:
-                yield cursor
+            yield connection
         except psycopg2.errors.QueryCanceled:
             raise Unavailable("the answer took too long to compute") from None
         except psycopg2.errors.UndefinedTable:
@@ -162,6 +248,10 @@ class Readers:
             raise StoreFailed(refusal(error)) from None
         except BAD_VALUE as error:
             raise InvalidValue(f"a value cannot be read: {refusal(error)}") from None
+        except psycopg2.IntegrityError as error:
+            raise _conflict(error) from None
+        except LOST_RACES:
+            raise Unavailable("two writers met; nothing was written", expected="the same request again") from None
         except AWAY as error:
             if connection is not None:
                 connection.close()
@@ -169,6 +259,81 @@ class Readers:
             raise Unavailable(f"the database is away: {refusal(error)}") from None
         finally:
             self._free.put(connection if connection is not None and not connection.closed else None)
+
+    def close(self) -> None:
+        """Close the connections that are free."""
+        self._forget_free()
+
+    def _forget_free(self) -> None:
+        """Close the connections that are free: when one has broken, the others have broken as well."""
+        taken = []
+        while True:
+            try:
+                taken.append(self._free.get_nowait())
+            except queue.Empty:
+                break
+        for connection in taken:
+            if connection is not None:
+                connection.close()
+            self._free.put(None)
+
+
+class Writers(Pool):
+    """A bounded pool of connections in which the service writes, as its own role."""
+
+    read_only = False
+
+    def __init__(self, url: str, *, size: int, deadline_s: float = 5.0, timeout_ms: int = 15_000) -> None:
+        super().__init__(url, SERVICE, size=size, deadline_s=deadline_s, timeout_ms=timeout_ms)
+
+    @contextmanager
+    def transaction(self, author: str = "leeward", reason: str | None = None) -> Iterator[Cursor]:
+        """A cursor in one transaction: committed at the end, rolled back on any error.
+
+        Parameters
+        ----------
+        author, reason : str
+            Who writes, and why, for the change log.
+        """
+        with self.connection() as connection:
+            connection.autocommit = False
+            try:
+                with connection, connection.cursor() as cursor:
+                    sign(cursor, author, reason)
+                    yield cursor
+            finally:
+                if not connection.closed:
+                    connection.autocommit = True
+
+
+class Readers(Pool):
+    """A bounded pool of read-only connections for the service, in one scope.
+
+    Parameters
+    ----------
+    url : str
+        The database.
+    scope : Scope
+        What they may see.
+    size, deadline_s, timeout_ms
+        As for ``Pool``.
+    """
+
+    def __init__(
+        self, url: str, scope: Scope = RELEASED, *, size: int, deadline_s: float = 5.0, timeout_ms: int = 15_000
+    ) -> None:
+        super().__init__(url, scope.role, size=size, deadline_s=deadline_s, timeout_ms=timeout_ms)
+        self.scope = scope
+
+    @contextmanager
+    def cursor(self) -> Iterator[Cursor]:
+        """A cursor on a free connection, each statement its own transaction."""
+        with self.connection() as connection, connection.cursor() as cursor:
+            yield cursor
+
+    def at(self, moment: datetime.datetime) -> Readers:
+        """The same connections, reading what was recorded at an earlier moment."""
+        return Looking(self, moment)
 
     def rows(self, query: Query, values: Mapping[str, Any] | Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         """All rows of a query."""
@@ -205,22 +370,52 @@ class Readers:
         with self.cursor() as cursor:
             return str(query.as_string(cursor))
 
-    def close(self) -> None:
-        """Close the connections that are free."""
-        self._forget_free()
 
-    def _forget_free(self) -> None:
-        """Close the connections that are free: when one has broken, the others have broken as well."""
-        taken = []
-        while True:
+class Looking(Readers):
+    """The connections of other readers, looking back to a moment."""
+
+    def __init__(self, readers: Readers, moment: datetime.datetime) -> None:
+        self.scope = RELEASED_THEN if readers.scope.public else INTERNAL_THEN
+        self._readers = readers
+        self._moment = moment
+
+    @contextmanager
+    def cursor(self) -> Iterator[Cursor]:
+        """A cursor on a connection of the other readers that looks back to the moment.
+
+        Which changes were committed then and the rows that they wrote are read in one snapshot: a change that is
+        committed in between would be taken for one of that time.
+        """
+        with self._readers.cursor() as cursor:
             try:
-                taken.append(self._free.get_nowait())
-            except queue.Empty:
-                break
-        for connection in taken:
-            if connection is not None:
-                connection.close()
-            self._free.put(None)
+                look_back(cursor, self._moment, "BEGIN ISOLATION LEVEL REPEATABLE READ;")
+                yield cursor
+            finally:
+                if not cursor.connection.closed:
+                    cursor.execute("COMMIT")
+
+    def __hash__(self) -> int:
+        return hash((self._readers, self.scope))
+
+    def __eq__(self, other: object) -> bool:
+        """Texts of statements are the same whatever the moment."""
+        return isinstance(other, Looking) and (self._readers, self.scope) == (other._readers, other.scope)
+
+    def close(self) -> None:
+        """The connections belong to the other readers."""
+
+
+def look_back(cursor: Cursor, when: datetime.datetime | int, first: str = "") -> None:
+    """Let the views of schemas ``…_then`` show a moment or a version on this connection.
+
+    Parameters
+    ----------
+    first : str
+        A statement that goes to the database before, in one trip with it.
+    """
+    function = sql.Identifier("leeward", "snapshot_of" if isinstance(when, int) else "snapshot_at")
+    moment = sql.SQL("now()::text") if isinstance(when, int) else sql.Literal(when.isoformat())
+    cursor.execute(sql.SQL(first + LOOK_BACK).format(moment, function), (when,))
 
 
 def _prepare(cursor: Cursor, query: str, types: str) -> str:
@@ -264,6 +459,33 @@ def copy_rows(cursor: Cursor, target: sql.Composable, columns: Sequence[str], fi
     names = sql.SQL(", ").join(map(sql.Identifier, columns))
     query = sql.SQL("COPY {} ({}) FROM STDIN WITH (FORMAT csv, NULL '')").format(target, names)
     cursor.copy_expert(query, file, size=1 << 20)
+
+
+def notifications(url: str, channel: str, stop: threading.Event) -> Iterator[None]:
+    """Yields when the channel is first listened to, with each message, and after each lost connection.
+
+    Ends within a second of ``stop``.
+    """
+    while not stop.is_set():
+        try:
+            connection = connect(url)
+        except Unavailable:
+            stop.wait(1)
+            continue
+        try:
+            connection.autocommit = True
+            connection.cursor().execute(sql.SQL("LISTEN {}").format(sql.Identifier(channel)))
+            yield
+            while not stop.is_set():
+                if select.select([connection], [], [], 0.5)[0]:
+                    connection.poll()
+                    if connection.notifies:
+                        connection.notifies.clear()
+                        yield
+        except AWAY:
+            stop.wait(0.2)
+        finally:
+            connection.close()
 
 
 @lru_cache(maxsize=64)

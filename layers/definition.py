@@ -2,7 +2,7 @@
 
 A definition is one TOML file. Everything particular to a layer stands there: table, comments,
 checks, import aliases, public fields, tiles, legend. Nothing else in the code names a layer's fields
-unless the definition gives them a role (``[nearest]``, ``[map]``).
+unless the definition gives them a role (``[nearest]``, ``[map]``, ``[workflow]``, ``[[computed]]``).
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import tomllib
 from collections.abc import Iterator
 from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError, model_validator
 from pydantic import Field as PydanticField
@@ -55,6 +55,8 @@ RESERVED = {
 Identifier = Annotated[str, PydanticField(pattern=NAME.pattern)]
 FieldType = Literal["text", "integer", "number", "boolean", "date", "datetime", "code", "codes", "item"]
 GeometryType = Literal["Point", "LineString", "MultiLineString", "MultiPolygon", "Geometry", "none"]
+Certainty = Literal["verified", "secondary", "unverified"]
+Right = Literal["read", "monitor", "edit", "review", "plan", "publish", "administer"]
 Scalar = str | int | float | bool
 Problem = tuple[Keys, str]
 ValueType = TypeVar("ValueType")
@@ -125,6 +127,9 @@ class Field(Model):
     flag_zero: bool = False
     declares_area: bool = False
     flag_columns: dict[str, tuple[str, ...]] = {}
+    computed: bool = False
+    stated_at: Identifier | None = None
+    stale_after_h: float | None = PydanticField(default=None, gt=0)
 
     @property
     def column_type(self) -> str:
@@ -150,6 +155,10 @@ class Field(Model):
             raise ValueError("`pattern` goes with type text")
         if self.default is not None and type(self.default) not in DEFAULT_TYPES.get(self.type, ()):
             raise ValueError(f"`default` is no value of type {self.type}")
+        if self.stale_after_h is not None and self.stated_at is None:
+            raise ValueError("`stale_after_h` needs `stated_at`, the field that says when the value was stated")
+        if self.computed and (self.aliases or self.required or self.default is not None or self.stated_at):
+            raise ValueError("a computed field is not entered: no aliases, required, default or stated_at")
         return self
 
 
@@ -240,6 +249,219 @@ class Public(Model):
     withheld: str | None = None
 
 
+class Cited(Model):
+    """Something that a clause asks for, and how sure that is."""
+
+    clause: Words | None = None
+    certainty: Certainty | None = None
+
+    @model_validator(mode="after")
+    def _cited(self) -> Self:
+        if (self.clause is None) != (self.certainty is None):
+            raise ValueError("`clause` and `certainty` go together")
+        return self
+
+
+class Transition(Cited):
+    """A step of a workflow: between which states, who may take it, what must be known then.
+
+    ``clears`` are fields that become unknown with the step unless it fills them anew, ``dated`` a date that becomes
+    the day of the step unless it is given.
+    """
+
+    from_states: tuple[str, ...] = PydanticField(alias="from", min_length=1)
+    to: str
+    label: Words
+    right: Right
+    needs: tuple[str, ...] = ()
+    clears: tuple[str, ...] = ()
+    dated: str | None = None
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Transition:
+        if self.to in self.from_states:
+            raise ValueError("`to` is one of `from`")
+        return self
+
+
+class Gap(Model):
+    """What an open item should have and lacks: it has the gap when one of the fields is unknown, false or 0."""
+
+    id: Identifier
+    missing: tuple[str, ...] = PydanticField(min_length=1)
+    label: Words
+
+
+class FixedItem(Model):
+    """One of the items that are settled before rectification: it is when all of its fields are known."""
+
+    id: Identifier
+    fields: tuple[str, ...] = PydanticField(min_length=1)
+    label: Words
+
+
+class Workflow(Cited):
+    """The life of an item as states and steps (see ``layers.workflow``).
+
+    Parameters
+    ----------
+    state : str
+        The field that holds the state.
+    initial : str
+        The state in which an item begins.
+    closed : tuple of str
+        The states in which nothing is left to do.
+    closed_on : str
+        The field with the day on which a closed state was reached.
+    deadline : str
+        The field with the day by which one must be.
+    opened_on : str, optional
+        The field with the day on which the item was found; no deadline lies before it.
+    grade, persons : str, optional
+        The fields with the grade and with the people concerned, for the counts.
+    when : dict of field to value
+        The rows that are in the loop: those in which each field has the value, or none; empty: all rows.
+    """
+
+    state: str
+    initial: str
+    closed: tuple[str, ...] = PydanticField(min_length=1)
+    closed_on: str
+    deadline: str
+    opened_on: str | None = None
+    grade: str | None = None
+    persons: str | None = None
+    when: dict[str, Scalar] = {}
+    transitions: tuple[Transition, ...] = PydanticField(min_length=1)
+    gaps: tuple[Gap, ...] = ()
+    fixed_items: tuple[FixedItem, ...] = ()
+
+    def states_named(self) -> Iterator[tuple[Keys, tuple[str, ...]]]:
+        """The states that are named, and where."""
+        yield ("workflow", "initial"), (self.initial,)
+        yield ("workflow", "closed"), self.closed
+        for number, step in enumerate(self.transitions):
+            keys = ("workflow", "transitions", str(number))
+            yield (*keys, "from"), step.from_states
+            yield (*keys, "to"), (step.to,)
+
+    def fields_named(self) -> Iterator[tuple[Keys, str]]:
+        """The fields that are named, and where."""
+        for part in ("state", "closed_on", "deadline", "opened_on", "grade", "persons"):
+            name = getattr(self, part)
+            if name is not None:
+                yield ("workflow", part), name
+        yield from ((("workflow", "when", name), name) for name in self.when)
+        for number, step in enumerate(self.transitions):
+            keys = ("workflow", "transitions", str(number))
+            yield from (((*keys, "needs"), name) for name in step.needs)
+            yield from (((*keys, "clears"), name) for name in step.clears)
+            if step.dated is not None:
+                yield (*keys, "dated"), step.dated
+        for number, gap in enumerate(self.gaps):
+            yield from ((("workflow", "gaps", str(number), "missing"), name) for name in gap.missing)
+        for number, item in enumerate(self.fixed_items):
+            yield from ((("workflow", "fixed_items", str(number), "fields"), name) for name in item.fields)
+
+    def problems(self, fields: dict[str, Field]) -> Iterator[Problem]:
+        """What does not fit together; the fields that are named are known to be there."""
+        if fields[self.state].type != "code" or fields[self.state].computed:
+            yield ("workflow", "state"), f"{self.state} is not of type code, or is computed"
+        dates: list[tuple[Keys, str | None]] = [
+            (("workflow", part), getattr(self, part)) for part in ("closed_on", "deadline", "opened_on")
+        ]
+        taken: set[tuple[str, str]] = set()
+        for number, step in enumerate(self.transitions):
+            keys = ("workflow", "transitions", str(number))
+            dates.append(((*keys, "dated"), step.dated))
+            steps = {(state, step.to) for state in step.from_states}
+            if taken & steps:
+                yield keys, f"another step leads from {next(iter(taken & steps))[0]} to {step.to}"
+            taken |= steps
+            for name in step.clears:
+                if fields[name].required or fields[name].computed:
+                    yield (*keys, "clears"), f"{name} cannot become unknown: it is required or computed"
+        for where, day in dates:
+            if day is not None and (fields[day].type != "date" or fields[day].computed):
+                yield where, f"{day} is not of type date, or is computed"
+        if self.persons is not None and fields[self.persons].type not in ("integer", "number"):
+            yield ("workflow", "persons"), f"{self.persons} is not a number"
+        for part, entries in (("gaps", self.gaps), ("fixed_items", self.fixed_items)):
+            ids = [entry.id for entry in entries]
+            for number, name in enumerate(ids):
+                if name in ids[:number]:
+                    yield ("workflow", part, str(number), "id"), f"{name} is there twice"
+
+
+class Computed(Model):
+    """A grade that a standard gives to measures; one that is stated counts in its place when it has a reason.
+
+    Parameters
+    ----------
+    field : str
+        The grade that counts: the stated one when a reason is given, else the computed one when it is known, else the
+        stated one.
+    stated, reason : str
+        The fields with the grade that somebody stated, and why it counts.
+    computed : str
+        What the standard gives, NULL when it is unknown.
+    at_least : str, optional
+        Whether the grade that counts is a computed one that could be higher, since a measure is unknown.
+    standard : str
+        The standard's id.
+    measures : tuple of str
+        The fields that are measured; each bears the name of the standard's measure.
+    when : dict of field to value
+        The rows to which the standard applies; empty: all.
+    """
+
+    field: str
+    stated: str
+    reason: str
+    computed: str
+    at_least: str | None = None
+    standard: str
+    measures: tuple[str, ...] = PydanticField(min_length=1)
+    when: dict[str, Scalar] = {}
+
+    @property
+    def made(self) -> tuple[str, ...]:
+        """The fields whose values are computed."""
+        return tuple(name for name in (self.field, self.computed, self.at_least) if name is not None)
+
+    def fields_named(self, number: int) -> Iterator[tuple[Keys, str]]:
+        """The fields that are named, and where; this is the entry of that number, from 0."""
+        keys = ("computed", str(number))
+        for part in ("field", "stated", "reason", "computed", "at_least"):
+            name = getattr(self, part)
+            if name is not None:
+                yield (*keys, part), name
+        yield from (((*keys, "measures"), name) for name in self.measures)
+        yield from (((*keys, "when", name), name) for name in self.when)
+
+    def problems(self, number: int, fields: dict[str, Field]) -> Iterator[Problem]:
+        """What does not fit together; the fields that are named are known to be there."""
+        keys = ("computed", str(number))
+        lists = {fields[name].codes for name in (self.field, self.stated, self.computed)}
+        if len(lists) != 1 or None in lists:
+            yield keys, "field, stated and computed are codes of one list"
+        if fields[self.reason].type != "text":
+            yield (*keys, "reason"), f"{self.reason} is not of type text"
+        if self.at_least is not None and fields[self.at_least].type != "boolean":
+            yield (*keys, "at_least"), f"{self.at_least} is not of type boolean"
+        if self.at_least is None and len(self.measures) > 1:
+            yield keys, "with several measures one may be unknown: `at_least` names the field that says so"
+        for name in self.measures:
+            if fields[name].type not in ("integer", "number"):
+                yield (*keys, "measures"), f"{name} is not a number"
+        for name in self.made:
+            if not fields[name].computed:
+                yield ("fields", name), "needs `computed = true`: nobody enters it"
+        for name in (self.stated, self.reason, *self.measures, *self.when):
+            if fields[name].computed:
+                yield keys, f"{name} is itself computed"
+
+
 class Definition(Model):
     """One layer."""
 
@@ -258,6 +480,18 @@ class Definition(Model):
     zones: Zones | None = None
     public: Public = Public()
     parent: str | None = None
+    workflow: Workflow | None = None
+    computed: tuple[Computed, ...] = ()
+
+    @cached_property
+    def entered_fields(self) -> dict[str, Field]:
+        """The fields that are written; the database computes the others."""
+        return {name: field for name, field in self.fields.items() if not field.computed}
+
+    @cached_property
+    def monitoring_fields(self) -> dict[str, str]:
+        """The fields whose values change often, each with the field that says when its value was stated."""
+        return {name: field.stated_at for name, field in self.fields.items() if field.stated_at is not None}
 
     @cached_property
     def public_fields(self) -> tuple[str, ...]:
@@ -303,6 +537,26 @@ class Definition(Model):
                 yield keys, f"{name} is not of type text"
             elif keys == WITHHELD and field.type != "boolean":
                 yield keys, f"{name} is not of type boolean"
+            elif keys[0] == "fields" and field.type != "datetime":
+                yield keys, f"{name} is not of type datetime"
+            elif keys[0] == "fields" and self.fields[keys[1]].public and not field.public:
+                yield keys, f"{name} tells the age of a public value, so it must be public"
+        if all(name in self.fields for _, name in self._named_fields()):
+            yield from self._part_problems()
+
+    def _part_problems(self) -> Iterator[Problem]:
+        """What does not fit in the workflow and the computed fields."""
+        if self.workflow is not None:
+            yield from self.workflow.problems(self.fields)
+        made: set[str] = set()
+        for number, computed in enumerate(self.computed):
+            yield from computed.problems(number, self.fields)
+            for name in made.intersection(computed.made):
+                yield ("computed", str(number)), f"{name} is computed twice"
+            made.update(computed.made)
+        for name, field in self.fields.items():
+            if field.computed and name not in made:
+                yield ("fields", name), "no entry of [[computed]] says how it is computed"
 
     def _key_problems(self) -> Iterator[Problem]:
         if not self.key or not all(self.key):
@@ -316,6 +570,8 @@ class Definition(Model):
                 yield keys, f"no field {name}"
             elif self.fields[name].type in NO_KEY_TYPES:
                 yield keys, f"{name} is of type {self.fields[name].type}, which makes no key"
+            elif self.fields[name].computed:
+                yield keys, f"{name} is computed, which makes no key"
 
     def _named_fields(self) -> Iterator[tuple[Keys, str]]:
         """The fields that are named outside ``key``, and where."""
@@ -337,11 +593,47 @@ class Definition(Model):
                 single.append((("nearest", part, "field"), condition.field))
         if self.zones is not None:
             single += [(("zones", "hazard"), self.zones.hazard), (("zones", "grade"), self.zones.grade)]
+        if self.workflow is not None:
+            single += self.workflow.fields_named()
+        for number, computed in enumerate(self.computed):
+            single += computed.fields_named(number)
+        single += [(("fields", name, "stated_at"), field.stated_at) for name, field in self.fields.items()]
         return ((keys, name) for keys, name in single if name is not None)
 
 
+class Operation(Model):
+    """The column in which a profile's file says what became of each item, and its words for that."""
+
+    heading: str
+    insert: str
+    update: str
+    delete: str
+
+
 class Profile(Model):
-    """The other side's form of a file: recognised by its headings, read without further options."""
+    """The other side's form of a file: recognised by its headings, read without further options.
+
+    Parameters
+    ----------
+    headings : tuple of str
+        What a file must have in order to be recognised; in an exchange the columns of the file, in their order.
+    columns : dict of heading to field
+        Or to ``x``, ``y`` or ``wkt``.
+    values : dict of heading to dict of the other side's word to ours
+        Of several words for one of ours, export writes the first.
+    set : dict of field to value
+        What every row is, without the file saying it.
+    exchange : bool
+        Whether files are written in this form too.
+    units : dict of heading to unit
+        Units of columns whose headings do not tell them.
+    constants : dict of heading to text
+        Columns that say the same in every row, and nothing to us.
+    dates, moments : str, optional
+        How days and moments are written, as in ``strftime``; moments in China's time.
+    operation : Operation, optional
+        The column that says what became of each item.
+    """
 
     id: Identifier
     title: Words
@@ -353,15 +645,22 @@ class Profile(Model):
     columns: dict[str, str] = {}
     values: dict[str, dict[str, str]] = {}
     set: dict[str, Scalar] = {}
+    exchange: bool = False
+    units: dict[str, str] = {}
+    constants: dict[str, str] = {}
+    dates: str | None = None
+    moments: str | None = None
+    operation: Operation | None = None
 
 
 class Threshold(Model):
-    """One grade's lower limits; a measure reaches the grade when it is at least the limit."""
+    """One grade's lower limits: a measure reaches the grade with ``at_least`` the limit, or with ``more_than`` it."""
 
     grade: str
     at_least: dict[str, float] = {}
+    more_than: dict[str, float] = {}
     clause: str
-    certainty: Literal["verified", "secondary", "unverified"]
+    certainty: Certainty
 
 
 class Standard(Model):
@@ -370,9 +669,19 @@ class Standard(Model):
     id: Identifier
     title: Words
     edition: str
-    in_force: str
+    in_force: str | None = None
     units: dict[str, str]
-    thresholds: tuple[Threshold, ...]
+    thresholds: tuple[Threshold, ...] = PydanticField(min_length=1)
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Standard:
+        for number, threshold in enumerate(self.thresholds, 1):
+            named = threshold.at_least.keys() | threshold.more_than.keys()
+            if unknown := named - self.units.keys():
+                raise ValueError(f"{threshold.grade}: no unit for {', '.join(sorted(unknown))}")
+            if bool(named) == (number == len(self.thresholds)):
+                raise ValueError("the last threshold, and it alone, has no limit: it takes what reaches no other")
+        return self
 
 
 @lru_cache(maxsize=1)

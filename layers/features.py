@@ -1,6 +1,7 @@
 """Read features: pages of GeoJSON, single items, GeoDataFrames, search, and what the layers hold in all.
 
-Everything is read through the views of schema ``released``: public fields of public rows.
+Everything is read through the views of the readers' scope: of schema ``released`` the public fields of public rows, of
+schema ``internal`` every field of every row; as things are, or as they were recorded at an earlier moment.
 """
 
 from __future__ import annotations
@@ -15,10 +16,10 @@ from typing import TYPE_CHECKING, Any
 import shapely
 
 from layers.catalog import Catalog
-from layers.database import Readers, sql
+from layers.database import RELEASED, Readers, Scope, sql
 from layers.definition import Definition, Field
 from layers.errors import InvalidValue, UnknownParameter
-from layers.tables import view
+from layers.tables import fields_of, view
 
 if TYPE_CHECKING:
     import geopandas
@@ -49,7 +50,11 @@ class Page:
     q : str, optional
         Text that the name, or its pinyin initials, must contain.
     properties : tuple of str, optional
-        The properties to give; None: all public ones.
+        The properties to give; None: all that may be read.
+    as_of : datetime, optional
+        What was recorded at that moment, and not what is now.
+    conditions : tuple of sql.Composable
+        Further conditions, over the columns of the layer's view.
     """
 
     limit: int = 100
@@ -58,6 +63,8 @@ class Page:
     filters: dict[str, str] = field(default_factory=dict)
     q: str | None = None
     properties: tuple[str, ...] | None = None
+    as_of: datetime.datetime | None = None
+    conditions: tuple[sql.Composable, ...] = ()
 
 
 def page(readers: Readers, known: Catalog, definition: Definition, asked: Page) -> tuple[list[str], int | None]:
@@ -70,10 +77,11 @@ def page(readers: Readers, known: Catalog, definition: Definition, asked: Page) 
     UnknownParameter
         When a field does not exist or is not public.
     """
+    readers = readers if asked.as_of is None else readers.at(asked.as_of)
     query = sql.SQL("SELECT fid, {}::text FROM {} AS i WHERE {} ORDER BY fid LIMIT {}").format(
-        _feature(definition, asked.properties),
-        view(definition),
-        _where(known, definition, asked),
+        feature(definition, asked.properties, readers.scope),
+        view(definition, readers.scope),
+        where(known, definition, asked, readers.scope),
         sql.Literal(asked.limit + 1),
     )
     found = readers.rows(query)
@@ -81,15 +89,30 @@ def page(readers: Readers, known: Catalog, definition: Definition, asked: Page) 
     return [text for _, text in found[: asked.limit]], more
 
 
-def item(readers: Readers, definition: Definition, fid: int, properties: tuple[str, ...] | None = None) -> str | None:
-    """One GeoJSON feature as text; None when there is none or it is withheld."""
+@dataclass(frozen=True)
+class Item:
+    """One item: its GeoJSON feature as text, and the change that wrote it."""
+
+    text: str
+    change: int
+
+
+def item(
+    readers: Readers,
+    definition: Definition,
+    fid: int,
+    properties: tuple[str, ...] | None = None,
+    as_of: datetime.datetime | None = None,
+) -> Item | None:
+    """One item; None when there is none or it is withheld from these readers."""
     if not 0 <= fid <= LARGEST:
         return None
-    query = sql.SQL("SELECT {}::text FROM {} AS i WHERE fid = {}").format(
-        _feature(definition, properties), view(definition), sql.Literal(fid)
+    readers = readers if as_of is None else readers.at(as_of)
+    query = sql.SQL("SELECT {}::text, change FROM {} AS i WHERE fid = {}").format(
+        feature(definition, properties, readers.scope), view(definition, readers.scope), sql.Literal(fid)
     )
     row = readers.one(query)
-    return row[0] if row else None
+    return Item(*row) if row else None
 
 
 def frame(
@@ -107,14 +130,15 @@ def frame(
     GeoDataFrame
         One column a public property; unknown values are None or NaN, never zero.
     """
-    columns = property_columns(definition, asked.properties if asked is not None else None)
+    readers = readers if asked is None or asked.as_of is None else readers.at(asked.as_of)
+    columns = property_columns(definition, asked.properties if asked is not None else None, readers.scope)
     names = [sql.Identifier(name) for name in ("fid", *columns)]
     shape = sql.SQL("ST_AsBinary(geom)") if definition.has_geometry else sql.SQL("NULL::bytea")
     query = sql.SQL("SELECT {}, {} FROM {} WHERE {} ORDER BY fid LIMIT {}").format(
         sql.SQL(", ").join(names),
         shape,
-        view(definition),
-        _where(known, definition, asked) if asked is not None else sql.SQL("true"),
+        view(definition, readers.scope),
+        where(known, definition, asked, readers.scope) if asked is not None else sql.SQL("true"),
         sql.Literal(asked.limit) if asked is not None else sql.SQL("ALL"),
     )
     found = readers.rows(query)
@@ -125,29 +149,32 @@ def frame(
     return geopandas.GeoDataFrame(data, geometry=geometry, crs="EPSG:4326").set_index("fid")
 
 
-def property_columns(definition: Definition, chosen: Iterable[str] | None = None) -> tuple[str, ...]:
-    """The properties that anyone may read: all, or the chosen ones.
+def property_columns(
+    definition: Definition, chosen: Iterable[str] | None = None, scope: Scope = RELEASED
+) -> tuple[str, ...]:
+    """The properties that may be read in a scope: all, or the chosen ones.
 
     Raises
     ------
     UnknownParameter
-        When one does not exist or is not public: the two are not told apart.
+        When one does not exist or may not be read: the two are not told apart.
     """
-    public = (*definition.public_fields, *SYSTEM_PROPERTIES)
+    readable = (*fields_of(definition, scope), *SYSTEM_PROPERTIES)
     if chosen is None:
-        return public
+        return readable
     for name in chosen:
-        if name not in public:
+        if name not in readable:
             raise UnknownParameter(
-                f"the layer {definition.id} has no public property {name!r}",
+                f"the layer {definition.id} has no property {name!r}",
                 parameter="properties",
-                expected=", ".join(public),
+                expected=", ".join(readable),
             )
     return tuple(dict.fromkeys(chosen))
 
 
-def _feature(definition: Definition, chosen: Sequence[str] | None) -> sql.Composable:
-    columns = [sql.Identifier("i", name) for name in property_columns(definition, chosen)]
+def feature(definition: Definition, chosen: Sequence[str] | None, scope: Scope = RELEASED) -> sql.Composable:
+    """A row ``i`` of the layer's view as a GeoJSON feature."""
+    columns = [sql.Identifier("i", name) for name in property_columns(definition, chosen, scope)]
     geometry = sql.SQL("ST_AsGeoJSON(i.geom, 7)::json" if definition.has_geometry else "NULL::json")
     properties = sql.SQL("(SELECT row_to_json(p) FROM (SELECT {}) AS p)").format(sql.SQL(", ").join(columns))
     if not columns:
@@ -157,15 +184,16 @@ def _feature(definition: Definition, chosen: Sequence[str] | None) -> sql.Compos
     )
 
 
-def _where(known: Catalog, definition: Definition, asked: Page) -> sql.Composable:
-    conditions: list[sql.Composable] = []
+def where(known: Catalog, definition: Definition, asked: Page, scope: Scope) -> sql.Composable:
+    """The conditions of a page over the columns of the layer's view."""
+    conditions: list[sql.Composable] = list(asked.conditions)
     if asked.after >= 0:
         conditions.append(sql.SQL("fid > {}").format(sql.Literal(asked.after)))
     if asked.bbox is not None:
         conditions.append(_in_box(definition, asked.bbox))
     if asked.q is not None:
         conditions.append(matches(definition, asked.q))
-    conditions += [condition(known, definition, name, value) for name, value in asked.filters.items()]
+    conditions += [condition(known, definition, name, value, scope) for name, value in asked.filters.items()]
     return sql.SQL(" AND ").join(conditions) if conditions else sql.SQL("true")
 
 
@@ -185,15 +213,15 @@ def _in_box(definition: Definition, box: Box) -> sql.Composable:
     return sql.SQL("({})").format(sql.SQL(" OR ").join(boxes))
 
 
-def condition(known: Catalog, definition: Definition, name: str, value: str) -> sql.Composable:
-    """That a public field equals a value, or holds it.
+def condition(known: Catalog, definition: Definition, name: str, value: str, scope: Scope = RELEASED) -> sql.Composable:
+    """That a field equals a value, or holds it.
 
     Raises
     ------
     InvalidValue
         When the value cannot be one of the field's.
     UnknownParameter
-        When there is no such field or it is not public: the two are not told apart.
+        When there is no such field or it may not be read: the two are not told apart.
     """
     column = sql.Identifier(name)
     if name == "source":
@@ -202,9 +230,9 @@ def condition(known: Catalog, definition: Definition, name: str, value: str) -> 
         return sql.SQL("{} = {}").format(column, sql.Literal(_boolean(name, value)))
     if name == "flags":
         return sql.SQL("{} @> {}").format(column, sql.Literal([_text(name, value)]))
-    if name not in definition.public_fields:
+    if name not in fields_of(definition, scope):
         raise UnknownParameter(
-            f"there is no parameter {name!r}", parameter=name, expected="a public field of the layer: see its schema"
+            f"there is no parameter {name!r}", parameter=name, expected="a field of the layer: see its schema"
         )
     shape = definition.fields[name]
     if shape.type in ("code", "codes"):
@@ -321,7 +349,7 @@ def search(
     named = [d for d in definitions if d.has_geometry and name_columns(d)]
     if not text or not named:
         return []
-    parts = [sql.SQL("({})").format(_search_in(definition, text, limit, near)) for definition in named]
+    parts = [sql.SQL("({})").format(_search_in(definition, text, limit, near, readers.scope)) for definition in named]
     answer = readers.rows(
         sql.SQL("SELECT found FROM ({}) AS every ORDER BY is_line, how, distance, length, layer, fid LIMIT {}").format(
             sql.SQL(" UNION ALL ").join(parts), sql.Literal(limit)
@@ -330,7 +358,9 @@ def search(
     return [found for (found,) in answer]
 
 
-def _search_in(definition: Definition, q: str, limit: int, near: tuple[float, float] | None) -> sql.Composable:
+def _search_in(
+    definition: Definition, q: str, limit: int, near: tuple[float, float] | None, scope: Scope
+) -> sql.Composable:
     names = name_columns(definition)
     pattern = like(q)
     equal = sql.SQL(" OR ").join(
@@ -353,7 +383,7 @@ def _search_in(definition: Definition, q: str, limit: int, near: tuple[float, fl
         starts=starts,
         initials=sql.Literal(pattern.lower() + "%"),
         distance=distance,
-        view=view(definition),
+        view=view(definition, scope),
         matches=matches(definition, q),
         limit=sql.Literal(limit),
     )
@@ -397,7 +427,7 @@ class Holding:
     sample : bool
         Whether the rows are sample data.
     count : int
-        Rows that the public may see.
+        Rows that the reader may see.
     bbox : tuple of float, optional
         West, south, east, north, degrees; None without geometry.
     """
@@ -417,7 +447,7 @@ def holdings(readers: Readers, known: Catalog) -> list[Holding]:
         parts.append(
             sql.SQL(
                 "SELECT {} AS layer, source, sample, count(*) AS count, {} AS box FROM {} GROUP BY source, sample"
-            ).format(sql.Literal(definition.id), box, view(definition))
+            ).format(sql.Literal(definition.id), box, view(definition, readers.scope))
         )
     query = sql.SQL(
         "SELECT layer, source, sample, count, ST_XMin(box), ST_YMin(box), ST_XMax(box), ST_YMax(box) FROM ({}) AS h"
@@ -431,7 +461,8 @@ def holdings(readers: Readers, known: Catalog) -> list[Holding]:
 
 def sources(readers: Readers) -> dict[str, dict[str, Any]]:
     """Where data come from and on what terms, by the source's id."""
-    found = readers.rows("SELECT id, name, licence, attribution, url FROM released.sources")
+    query = sql.SQL("SELECT id, name, licence, attribution, url FROM {}")
+    found = readers.rows(query.format(sql.Identifier(readers.scope.schema, "sources")))
     return {row[0]: dict(zip(("id", "name", "licence", "attribution", "url"), row, strict=True)) for row in found}
 
 
@@ -444,7 +475,7 @@ def area(readers: Readers, known: Catalog, code: str) -> tuple[Box, str, str | N
         query = sql.SQL(
             "SELECT ST_XMin(geom), ST_YMin(geom), ST_XMax(geom), ST_YMax(geom), {}, {} FROM {} WHERE source_id = %s"
             " ORDER BY fid LIMIT 1"
-        ).format(sql.Identifier(definition.name_field or "source_id"), latin, view(definition))
+        ).format(sql.Identifier(definition.name_field or "source_id"), latin, view(definition, readers.scope))
         row = readers.one(query, (code,))
         if row is not None:
             return (row[0], row[1], row[2], row[3]), row[4], row[5]

@@ -9,12 +9,24 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 
-from layers.coordinates import angle, box, crs_name, geometries_to_wgs84, is_geographic, points_to_wgs84
+from layers.coordinates import (
+    DATUMS,
+    HALF,
+    OTHERWISE,
+    angle,
+    base_crs,
+    box,
+    crs_name,
+    geometries_to_wgs84,
+    in_order,
+    is_geographic,
+    points_to_wgs84,
+    reach,
+)
 from layers.definition import Definition
 from layers.errors import ImportRefused
 from layers.values import number_of, numbers
 
-HALF = 0.5
 LARGEST_ANGLE = 1000  # beyond, a number is in metres rather than a wrong angle
 SWAPPED = "longitude and latitude are swapped: the latitude is outside −90…90"
 ZERO = "longitude or latitude is exactly 0"
@@ -94,9 +106,13 @@ def crs_of(x: NDArray[np.float64], y: NDArray[np.float64], stated: str | None, a
                 expected="--crs EPSG:n, such as EPSG:4545 (CGCS2000, 3-degree zone at 108° E) or EPSG:3826 (TWD97)",
             )
         return "EPSG:4326", None
-    if is_geographic(stated) == degrees or not known.any():
+    if not known.any():
         return stated, None
     name = crs_name(stated)
+    if is_geographic(stated) == degrees:
+        crs, note = in_order(stated, x, y)
+        _check_reach(crs, x[known], y[known])
+        return crs, note
     if not degrees:
         raise ImportRefused(f"the coordinates are said to be {name}, but are no degrees ({first})", parameter="crs")
     if asked:
@@ -106,10 +122,30 @@ def crs_of(x: NDArray[np.float64], y: NDArray[np.float64], stated: str | None, a
     return "EPSG:4326", f"the file says {name}, in metres, but the values are degrees: read as EPSG:4326"
 
 
+def _check_reach(crs: str, x: NDArray[np.float64], y: NDArray[np.float64]) -> None:
+    """Refuse coordinates of which none lies where the way to WGS 84 is known."""
+    if reach(crs) is None or not np.isnan(points_to_wgs84(crs, x, y)[0]).all():
+        return
+    name, first = crs_name(crs), f"the first is {x[0]:g}, {y[0]:g}"
+    if crs in DATUMS:
+        raise ImportRefused(
+            f"{name} is defined in China only, and no coordinates lie there ({first})",
+            parameter="crs",
+            expected="--crs EPSG:4326",
+        )
+    raise ImportRefused(
+        f"no way from {name} to WGS 84 is published for where the coordinates lie ({first})",
+        parameter="crs",
+        expected=OTHERWISE,
+    )
+
+
 def placed_points(
     definition: Definition, x: NDArray[np.float64], y: NDArray[np.float64], crs: str, area: Area | None
 ) -> Placed:
     """Points from coordinate columns; see ``Placed``."""
+    crs, north_first = base_crs(crs)
+    x, y = (y, x) if north_first else (x, y)
     lon, lat = points_to_wgs84(crs, x, y)
     wrong: dict[int, tuple[str, str | None]] = {}
     for position in np.flatnonzero(np.isnan(x) | np.isnan(y)):
@@ -126,6 +162,14 @@ def placed_points(
     geometries[good] = shapely.points(lon[good], lat[good])
     found = Placed(geometries, wrong, {})
     _check_area(found, area, lon, lat)
+    return _as_written(found) if north_first else found
+
+
+def _as_written(found: Placed) -> Placed:
+    """With proposals in the order in which the file has its coordinates, north first."""
+    for position, (reason, proposal) in found.wrong.items():
+        if proposal is not None:
+            found.wrong[position] = (reason, ",".join(reversed(proposal.split(","))))
     return found
 
 
@@ -172,6 +216,9 @@ def placed(definition: Definition, geometries: NDArray[Any], crs: str, area: Are
         found.geometries[position] = None
     here = _present(found)
     found.geometries[here] = shapely.force_2d(found.geometries[here])
+    crs, north_first = base_crs(crs)
+    if north_first:
+        found.geometries[here] = shapely.transform(found.geometries[here], lambda points: points[:, ::-1])
     if definition.dimension == 0:
         _check_zero(found, here)
     here = _present(found)
@@ -192,7 +239,7 @@ def placed(definition: Definition, geometries: NDArray[Any], crs: str, area: Are
         lon, lat = np.full(len(geometries), np.nan), np.full(len(geometries), np.nan)
         lon[here], lat[here] = shapely.get_x(found.geometries[here]), shapely.get_y(found.geometries[here])
     _check_area(found, area, lon, lat)
-    return found
+    return _as_written(found) if north_first else found
 
 
 def corners(geometries: NDArray[Any]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

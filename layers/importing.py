@@ -20,7 +20,7 @@ import pyarrow.compute as pc
 import shapely
 from numpy.typing import NDArray
 
-from layers import coordinates, geometries, reading, values
+from layers import coordinates, datums, exchange, geometries, reading, values
 from layers.catalog import catalog, profile_of
 from layers.database import Cursor, DatabaseError, one, refusal, rows, sql, transaction
 from layers.definition import Definition, Profile, Source
@@ -72,6 +72,7 @@ class Report:
     unread_examples: list[dict[str, Any]] = field(default_factory=list)
     reasons: dict[str, int] = field(default_factory=dict)
     rejects_file: str | None = None
+    datum: dict[str, Any] | None = None
 
     def line(self) -> str:
         """The counts in one line."""
@@ -199,20 +200,29 @@ class _Run:
         self.path = path
         self.options = options
         self.table = reading.table(path, encoding=options.encoding, sheet=options.sheet)
-        self.profile: Profile | None = profile_of(definition.id, self.table.headings)
+        own_file = exchange.is_own(self.table.headings)
+        self.profile: Profile | None = None if own_file else profile_of(definition.id, self.table.headings)
+        self.own_file = exchange.OwnFile(definition, self.table.headings, self.table.kind, self.profile)
         self.source_id, self.source = self._source()
         self.report = Report(
             definition.id, path.name, self.source_id, dry_run=options.dry_run, notes=list(self.table.notes)
         )
-        own = {**dict.fromkeys((n for n in OWN_COLUMNS if n in self.table.headings), "-"), **options.columns}
+        aside = (*(name for name in OWN_COLUMNS if name in self.table.headings), *self.own_file.aside)
+        own = {**dict.fromkeys(aside, "-"), **options.columns}
         if OWN_GEOMETRY in self.table.headings:
             own = {OWN_GEOMETRY: "wkt", **own}
-        given = dict(self.profile.columns) if self.profile else {}
+        given = dict(self.profile.columns) if self.profile else self.own_file.fields
         self.columns = values.columns(definition, self.table.headings, given, own)
         if OWN_GEOMETRY in self.table.headings:  # a rejects file of a vector file: its geometry counts, as it did there
             self.columns.places.pop("x", None)
             self.columns.places.pop("y", None)
+        if self.profile is not None:
+            fields = {self.table.headings[number]: name for name, number in self.columns.fields.items()}
+            factors = exchange.unit_factors(definition, self.profile, fields)
+            self.columns.factors.update({fields[heading]: factor for heading, factor in factors.items()})
+        self.sources: set[str] = set()
         self.crs: str | None = None
+        self.sample = datums.Sample()
         self.rejections: list[Rejection] = []
         self._note_columns()
 
@@ -253,14 +263,14 @@ class _Run:
             raise ImportRefused(
                 f"no column of {self.path.name} fits a field of {self.definition.id}",
                 parameter="map",
-                expected="--map COLUMN=FIELD; fields: " + ", ".join(self.definition.fields),
+                expected="--map COLUMN=FIELD; fields: " + ", ".join(self.definition.entered_fields),
             )
 
     # --- reading
 
     def prepare(self, cursor: Cursor) -> None:
         """Set up what reading a chunk needs: area, constants, readers."""
-        self.area = _area(cursor, self.options.area)
+        self.area = settled_area(cursor, self.options.area)
         definition, book = self.definition, catalog()
         self.constants = self._constants(cursor)
         names = {*self.columns.fields, *(name for name, _ in self.columns.flags.values()), *self.constants}
@@ -275,6 +285,7 @@ class _Run:
                 _items(cursor, definition, name, self.source_id),
                 # the ignore: mypy cannot infer a lambda whose default binds the loop variable
                 lambda number=number: (chunk.columns[number] for chunk in self.table.chunks()),  # type: ignore[misc]
+                verbatim=self.own_file.verbatim,
             )
             for name, number in self.columns.fields.items()
         }
@@ -288,9 +299,10 @@ class _Run:
         definition = self.definition
         given: dict[str, Any] = dict(self.profile.set) if self.profile else {}
         for name, text in {**given, **self.options.constants}.items():
-            if name not in definition.fields:
+            if name not in definition.entered_fields:
+                expected = ", ".join(definition.entered_fields)
                 raise InvalidValue(
-                    f"{definition.id} has no field {name!r}", parameter="set", expected=", ".join(definition.fields)
+                    f"{definition.id} has no field {name!r} to be set", parameter="set", expected=expected
                 )
             items = _items(cursor, definition, name, self.source_id)
             read = values.reader(catalog(), definition, name, 1, items)(pa.array([str(text)]))
@@ -324,12 +336,14 @@ class _Run:
     def _batch(self, chunk: reading.Chunk) -> Batch:
         self.report.read += len(chunk.numbers) + len(chunk.broken)
         self.rejections += [Rejection(number, "", reason) for number, reason, _ in chunk.broken]
-        batch = Batch(chunk.numbers, {})
+        chunk = self.own_file.plain(chunk)
+        batch = Batch(chunk.numbers, {}, sources=self._sources(chunk))
         wrong: dict[int, Rejection] = {}
         for name, number in self.columns.fields.items():
             column = chunk.columns[number]
             if number in self.translations:
-                column = _translated(column, self.translations[number])
+                several = self.definition.fields[name].type == "codes"
+                column = exchange.translated(column, self.translations[number], several=several)
             self._read_column(batch, chunk, name, number, self.readers[name](column), wrong)
         self._read_flag_columns(batch, chunk)
         self._fill_constants(batch)
@@ -337,8 +351,17 @@ class _Run:
             self._place(batch, chunk, wrong)
         self._flag_zeros(batch)
         self._check_required(batch, wrong)
+        for position, (heading, reason) in self.own_file.refused(chunk).items():
+            wrong[position] = Rejection(int(chunk.numbers[position]), heading, reason)
         self.rejections += wrong.values()
         return batch.without(set(wrong))
+
+    def _sources(self, chunk: reading.Chunk) -> pa.StringArray | None:
+        """The source of each row of a file that Leeward wrote, unless the user names one for all."""
+        sources = None if self.options.source else self.own_file.sources(chunk, self.source_id)
+        if sources is not None:
+            self.sources |= set(sources.unique().to_pylist())
+        return sources
 
     def _read_column(
         self,
@@ -401,6 +424,7 @@ class _Run:
             found = self._place_points(chunk)
             column = f"{self.table.headings[places['x']]}, {self.table.headings[places['y']]}"
         batch.geometries = found.geometries
+        self.sample.add(found.geometries)
         for position, (reason, proposal) in found.wrong.items():
             wrong[position] = Rejection(int(chunk.numbers[position]), column, reason, proposal)
         for position, flag in found.flags.items():
@@ -475,6 +499,11 @@ class _Run:
     def merge(self, cursor: Cursor) -> None:
         """Write what is new, and the import itself."""
         report = self.report
+        _put_unknown_sources(cursor, self.sources - {self.source_id, SAMPLE_SOURCE})
+        fit = datums.fit(cursor, self.definition, self.sample.points, self.crs)
+        if fit is not None:
+            report.datum = fit.report()
+            report.notes += fit.notes()
         merged = self.staging.merge(update=self.options.update)
         report.imported, report.updated, report.unchanged = merged.imported, merged.updated, merged.unchanged
         report.flags = merged.flags
@@ -511,6 +540,8 @@ class _Run:
             for chunk in self.table.chunks():
                 for number, cells in _rejected(chunk, kept, np.array(list(reasons))):
                     one = reasons[number]
+                    if self.own_file.is_own and not self.own_file.is_guarded:
+                        cells = [exchange.guarded_text(cell) for cell in cells]
                     writer.writerow([one.row, one.column, one.reason, one.proposal, self.crs or "", *cells])
         return unfinished
 
@@ -532,11 +563,6 @@ def _rejected(
         yield number, [column[position] for column in columns]
     for number, _, cells in chunk.broken:
         yield number, [*(cells[n] if n < len(cells) else None for n in kept), *cells[len(chunk.columns) :]]
-
-
-def _translated(column: pa.StringArray, words: Mapping[str, str]) -> pa.StringArray:
-    """A column whose words are replaced by a profile's; others stay as they are."""
-    return values.mapped(column, lambda text: words.get(text, text), pa.string()).values
 
 
 def _kind(reason: str) -> str:
@@ -561,7 +587,17 @@ def put_source(cursor: Cursor, source_id: str, source: Source) -> None:
     )
 
 
-def _area(cursor: Cursor, asked: str | None) -> Area | None:
+def _put_unknown_sources(cursor: Cursor, sources: set[str]) -> None:
+    """Record the sources that a file of Leeward's names and this store does not know."""
+    for source in sorted(sources):
+        cursor.execute(
+            "INSERT INTO leeward.sources (id, name, licence, attribution) VALUES (%s, %s, 'Not stated', %s)"
+            " ON CONFLICT (id) DO NOTHING",
+            (source, source, source),
+        )
+
+
+def settled_area(cursor: Cursor, asked: str | None = None) -> Area | None:
     """The area that rows must lie in: what was asked for, else LEEWARD_AREA, else None."""
     text = asked or settings().area
     if text is None or text == "any":
@@ -634,7 +670,7 @@ def import_frames(
 
 def _import_frame(cursor: Cursor, definition: Definition, frame: Any, source_id: str) -> Report:
     report = Report(definition.id, source_id, source_id, crs="EPSG:4326", read=len(frame))
-    columns = {name: arrow(frame[name]) for name in definition.fields if name in frame}
+    columns = {name: arrow(frame[name]) for name in definition.entered_fields if name in frame}
     wrong: dict[int, str] = {}
     for name, field_ in definition.fields.items():
         if field_.layer is not None and name in columns:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from layers.catalog import catalog
 from layers.cluster import MINIMUM_POSTGIS, MINIMUM_VERSION
-from layers.database import ANONYMOUS, Cursor, DatabaseError, one, refusal, rows, sql, statement, transaction
+from layers.database import ROLES, Cursor, DatabaseError, one, refusal, rows, sql, statement, transaction
 from layers.errors import Unavailable
 from layers.tables import synchronise
 
@@ -21,7 +21,7 @@ def migrate(url: str) -> list[str]:
         cursor.execute("SELECT pg_advisory_xact_lock(%s)", (LOCK,))
         cursor.execute("SET LOCAL client_min_messages = warning")
         _check_versions(cursor)
-        _make_role(cursor)
+        _make_roles(cursor)
         done = _apply_migrations(cursor)
         done += synchronise(cursor, catalog())
         return done
@@ -42,35 +42,39 @@ def _check_versions(cursor: Cursor) -> None:
         raise Unavailable(f"the database has PostGIS {version}", expected=f"PostGIS {wanted} or newer")
 
 
-def _make_role(cursor: Cursor) -> None:
-    """The anonymous role, which may read the released views and nothing else."""
-    name = sql.Identifier(ANONYMOUS)
-    if not one(cursor, "SELECT 1 FROM pg_roles WHERE rolname = %s", (ANONYMOUS,)):
-        if not one(cursor, "SELECT rolcreaterole OR rolsuper FROM pg_roles WHERE rolname = current_user"):
-            raise Unavailable(
-                f"the database has no role {ANONYMOUS}, and this user may not make one",
-                expected=f"by its administrator: CREATE ROLE {ANONYMOUS} NOLOGIN; GRANT {ANONYMOUS} TO this user",
-            )
+def _make_roles(cursor: Cursor) -> None:
+    """The roles as which the service reads and writes."""
+    there = {name for (name,) in rows(cursor, "SELECT rolname FROM pg_roles WHERE rolname = ANY (%s)", (list(ROLES),))}
+    missing = [role for role in ROLES if role not in there]
+    if missing and not one(cursor, "SELECT rolcreaterole OR rolsuper FROM pg_roles WHERE rolname = current_user"):
+        making = " ".join(f"CREATE ROLE {role} NOLOGIN; GRANT {role} TO this user;" for role in missing)
+        raise Unavailable(
+            f"the database has no role {' and no role '.join(missing)}, and this user may not make one",
+            expected=f"by its administrator: {making}",
+        )
+    for role in missing:
         # roles belong to the whole cluster: another database's migration may make it at the same moment
         cursor.execute(
             sql.SQL(
                 "DO $$ BEGIN CREATE ROLE {} NOLOGIN;"
                 " EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END $$"
-            ).format(name)
+            ).format(sql.Identifier(role))
         )
     # since PostgreSQL 16 a role's maker is its member and yet may not act as it
     right = "SET" if one(cursor, "SELECT current_setting('server_version_num')::int") >= 160000 else "MEMBER"
-    if not one(cursor, "SELECT pg_has_role(current_user, %s, %s)", (ANONYMOUS, right)):
-        _grant_role(cursor)
+    lacking = [role for role in ROLES if not one(cursor, "SELECT pg_has_role(current_user, %s, %s)", (role, right))]
+    if lacking:
+        _grant_roles(cursor, lacking)
 
 
-def _grant_role(cursor: Cursor) -> None:
+def _grant_roles(cursor: Cursor, roles: list[str]) -> None:
+    names = sql.SQL(", ").join(map(sql.Identifier, roles))
     try:
-        cursor.execute(sql.SQL("GRANT {} TO CURRENT_USER").format(sql.Identifier(ANONYMOUS)))
+        cursor.execute(sql.SQL("GRANT {} TO CURRENT_USER").format(names))
     except DatabaseError as error:
         raise Unavailable(
-            f"this user may not act as the role {ANONYMOUS}: {refusal(error)}",
-            expected=f"by the database's administrator: GRANT {ANONYMOUS} TO this user",
+            f"this user may not act as the role {', '.join(roles)}: {refusal(error)}",
+            expected=f"by the database's administrator: GRANT {', '.join(roles)} TO this user",
         ) from None
 
 
@@ -91,6 +95,4 @@ def _apply_migrations(cursor: Cursor) -> list[str]:
         cursor.execute(statement(path))
         cursor.execute("INSERT INTO leeward.migrations (name) VALUES (%s)", (path.stem,))
         done.append(path.stem)
-    name = sql.Identifier(ANONYMOUS)
-    cursor.execute(sql.SQL("GRANT USAGE ON SCHEMA released TO {}").format(name))
     return done

@@ -10,6 +10,7 @@ import codecs
 import csv
 import datetime
 import io
+import json
 import warnings
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
@@ -32,6 +33,9 @@ ENCODINGS = ["utf_8", "big5", "gb18030", "cp932", "cp1252"]
 DELIMITERS = ",\t;|"
 SHEETS = {".xlsx", ".xlsm", ".xls", ".xlsb", ".ods"}
 SPREADSHEET_MARKS = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")
+PARQUET_MARK = b"PAR1"
+COLUMNS_FILE = "columns.csv"
+"""In a zipped Shapefile of ours: the whole headings, which a Shapefile cuts to ten letters."""
 VECTOR_TEXT = {".mif", ".tab", ".gpx", ".gml", ".kml", ".geojsonl", ".geojsons", ".dxf", ".vrt"}
 csv.field_size_limit(BLOCK_BYTES)
 
@@ -91,6 +95,8 @@ def table(path: Path, *, encoding: str | None = None, sheet: str | None = None, 
     if path.is_file():
         with path.open("rb") as file:
             head = file.read(4096)
+        if head.startswith(PARQUET_MARK):
+            return _parquet(path)
         if _is_spreadsheet(path, head):
             return _spreadsheet(path, sheet)
         if _is_text_table(path, head):
@@ -439,10 +445,11 @@ def _vector(path: Path, encoding: str | None, layer: str | None) -> Table:
     try:
         with _warnings_noted(notes):
             names = [str(name) for name, _ in pyogrio.list_layers(path)]
+            whole_headings = _whole_headings(path) if layer is None else {}
             if layer is not None and layer not in names:
                 raise ImportRefused(f"{path.name} has no layer {layer!r}", expected=", ".join(names))
             chosen = layer or names[0]
-            if len(names) > 1 and layer is None:
+            if len(names) > 1 and layer is None and not whole_headings:
                 others = ", ".join(name for name in names if name != chosen)
                 notes.append(f"layer read: {chosen}; the file also has {others}")
             if encoding is None and (data := _dbf_without_encoding(path)):
@@ -451,13 +458,31 @@ def _vector(path: Path, encoding: str | None, layer: str | None) -> Table:
             information = pyogrio.read_info(path, layer=chosen, encoding=encoding, force_feature_count=True)
     except (pyogrio.errors.DataSourceError, pyogrio.errors.DataLayerError, IndexError, LookupError) as error:
         raise ImportRefused(f"{path.name} is no file of a kind that can be read here: {error}") from None
-    headings = [str(name) for name in information["fields"]]
+    fields = [str(name) for name in information["fields"]]
     total = max(int(information["features"]), 1)
+    together = names if whole_headings else [chosen]  # of one layer of ours, a Shapefile for each kind of geometry
 
     def chunks() -> Iterator[Chunk]:
-        return _vector_chunks(path, chosen, encoding, headings, total, notes)
+        start = 1
+        for name in together:
+            for chunk in _vector_chunks(path, name, encoding, fields, total, notes, start):
+                start += len(chunk.numbers)
+                yield chunk
 
+    headings = [whole_headings.get(name, name) for name in fields]
     return Table(str(information["driver"]), headings, information["crs"], notes, chunks, vector=True)
+
+
+def _whole_headings(path: Path) -> dict[str, str]:
+    """The headings of a zipped Shapefile of ours by their short names; nothing in any other file."""
+    if path.suffix.lower() != ".zip" or not zipfile.is_zipfile(path):
+        return {}
+    with zipfile.ZipFile(path) as archive:
+        if COLUMNS_FILE not in archive.namelist() or archive.getinfo(COLUMNS_FILE).file_size > BLOCK_BYTES:
+            return {}
+        text = archive.read(COLUMNS_FILE).decode("utf-8-sig", "replace")
+    rows = [row for row in csv.reader(io.StringIO(text)) if len(row) == 2]
+    return dict(rows[1:])
 
 
 @contextmanager
@@ -472,17 +497,18 @@ def _warnings_noted(notes: list[str]) -> Iterator[None]:
 
 
 def _vector_chunks(
-    path: Path, layer: str, encoding: str | None, headings: list[str], total: int, notes: list[str]
+    path: Path, layer: str, encoding: str | None, headings: list[str], total: int, notes: list[str], start: int
 ) -> Iterator[Chunk]:
     import pyogrio
     import shapely
 
-    start = 1
+    # as text, a moment keeps its zone in every format, and a text of a GeoJSON that looks like a day stays what it is
+    options = {"DATE_AS_STRING": "YES"} if _driver_of(path, layer) == "GeoJSON" else {}
     try:
-        with pyogrio.raw.open_arrow(path, layer=layer, encoding=encoding, batch_size=CHUNK_ROWS, use_pyarrow=True) as (
-            meta,
-            reader,
-        ):
+        with pyogrio.raw.open_arrow(
+            path, layer=layer, encoding=encoding, batch_size=CHUNK_ROWS, use_pyarrow=True, datetime_as_string=True,
+            **options,
+        ) as (meta, reader):  # fmt: skip
             geometry_name = meta["geometry_name"] or "wkb_geometry"
             while True:
                 with _warnings_noted(notes):
@@ -503,7 +529,69 @@ def _vector_chunks(
         raise ImportRefused(f"{path.name}: cannot be read to its end: {error}") from None
 
 
+def _driver_of(path: Path, layer: str) -> str:
+    import pyogrio
+
+    return str(pyogrio.read_info(path, layer=layer)["driver"])
+
+
+# --- Parquet ----------------------------------------------------------------------------------------------------------
+
+
+def _parquet(path: Path) -> Table:
+    from pyarrow import parquet
+
+    try:
+        with parquet.ParquetFile(path) as file:
+            schema, count = file.schema_arrow, file.metadata.num_rows
+        geo = json.loads((schema.metadata or {}).get(b"geo", b"{}"))
+        geometry, crs = _geometry_column(path, geo)
+    except (pa.ArrowException, ValueError, KeyError, AttributeError, TypeError) as error:
+        raise ImportRefused(f"{path.name} cannot be read as GeoParquet: {str(error).splitlines()[0]}") from None
+    headings = [name for name in schema.names if name != geometry]
+
+    def chunks() -> Iterator[Chunk]:
+        return _parquet_chunks(path, headings, geometry, max(count, 1))
+
+    return Table("Parquet", headings, crs, [], chunks, vector=True)
+
+
+def _geometry_column(path: Path, geo: dict[str, Any]) -> tuple[str | None, str | None]:
+    """The column with the geometries of a GeoParquet file, and their CRS."""
+    if not geo:
+        return None, None
+    name = str(geo["primary_column"])
+    column = geo["columns"][name]
+    if column["encoding"] != "WKB":
+        raise ImportRefused(f"{path.name} has geometries encoded as {column['encoding']}", expected="WKB")
+    if "crs" not in column:
+        return name, "EPSG:4326"  # the standard's default, longitude first
+    return name, None if column["crs"] is None else json.dumps(column["crs"])
+
+
+def _parquet_chunks(path: Path, headings: list[str], geometry: str | None, total: int) -> Iterator[Chunk]:
+    import shapely
+    from pyarrow import parquet
+
+    start = 1
+    try:
+        with parquet.ParquetFile(path) as file:
+            for batch in file.iter_batches(CHUNK_ROWS):
+                numbers = np.arange(start, start + batch.num_rows)
+                start += batch.num_rows
+                geometries: NDArray[Any] = np.full(batch.num_rows, None, dtype=object)
+                if geometry is not None:
+                    wkb = np.array(batch.column(geometry).to_pylist(), dtype=object)
+                    geometries = shapely.from_wkb(wkb, on_invalid="fix")
+                columns = [_as_text(batch.column(name)) for name in headings]
+                yield Chunk(numbers, columns, geometries, [], min(1.0, start / total))
+    except (pa.ArrowException, OSError) as error:
+        raise ImportRefused(f"{path.name}: cannot be read to its end: {str(error).splitlines()[0]}") from None
+
+
 def _as_text(column: pa.Array) -> pa.StringArray:
+    if pa.types.is_dictionary(column.type):
+        column = column.dictionary_decode()
     if pa.types.is_string(column.type):
         return _as_utf8(column)
     if pa.types.is_integer(column.type) or pa.types.is_large_string(column.type):

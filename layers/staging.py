@@ -15,8 +15,10 @@ import pyarrow.csv
 import shapely
 from numpy.typing import NDArray
 
+from layers import history
 from layers.database import Cursor, copy_rows, is_unique, one, rows, sql, statement
 from layers.definition import Definition
+from layers.grades import differing
 from layers.names import initials_of
 from layers.tables import SAMPLE_SOURCE, index_expressions, index_statements, is_empty, key_expression, table
 from layers.values import array_text
@@ -38,6 +40,8 @@ class Batch:
     geometries : ndarray of shapely geometries, shape (n,), EPSG:4326, or None
     flags : dict of position to list of flags
     unread : dict of position to {column of the file: its text}
+    sources : Arrow array of length n, optional
+        The source of each row; None: that of the import.
     """
 
     numbers: NDArray[np.int64]
@@ -45,6 +49,7 @@ class Batch:
     geometries: NDArray[Any] | None = None
     flags: dict[int, list[str]] = field(default_factory=dict)
     unread: dict[int, dict[str, str]] = field(default_factory=dict)
+    sources: pa.Array | None = None
 
     def without(self, positions: set[int]) -> Batch:
         """The batch less some of its rows."""
@@ -59,6 +64,7 @@ class Batch:
             None if self.geometries is None else self.geometries[keep],
             {int(place[p]): flags for p, flags in self.flags.items() if keep[p]},
             {int(place[p]): texts for p, texts in self.unread.items() if keep[p]},
+            None if self.sources is None else self.sources.filter(pa.array(keep)),
         )
 
 
@@ -111,6 +117,7 @@ class Staging:
         import_id: int,
         *,
         large: bool = False,
+        dry_run: bool = False,
     ) -> None:
         self.cursor = cursor
         self.definition = definition
@@ -119,11 +126,15 @@ class Staging:
         self.import_id = import_id
         self.count = 0
         self.flagged = False
-        lock(cursor, [definition])
-        self.direct = large and is_empty(cursor, definition)
+        self.dry_run = dry_run
+        if not dry_run:
+            lock(cursor, [definition])
+        self.direct = large and not dry_run and is_empty(cursor, definition)
         self.name: sql.Composable = table(definition) if self.direct else sql.Identifier("staging")
         cursor.execute("SET LOCAL work_mem = '256MB'; SET LOCAL maintenance_work_mem = '512MB'")
+        cursor.execute("SELECT leeward.begin_change(), set_config('leeward.import_id', %s, true)", (str(import_id),))
         if self.direct:
+            self._switch_triggers("DISABLE")
             if not is_pointed_to(cursor, definition):
                 # a table truncated in the same transaction needs no write-ahead log where wal_level is minimal
                 cursor.execute(sql.SQL("TRUNCATE {}").format(table(definition)))
@@ -131,11 +142,18 @@ class Staging:
                 cursor.execute(sql.SQL("DROP INDEX IF EXISTS {}").format(sql.Identifier("layers", name)))
         else:
             self._make_table()
+        self.target: sql.Composable = sql.Identifier("standing") if dry_run else table(definition)
+        if dry_run:
+            self._make_standing()
         cursor.execute(
             "CREATE TEMPORARY TABLE verdict"
             " (row_no bigint PRIMARY KEY, verdict text NOT NULL, fid bigint, first_row bigint) ON COMMIT DROP;"
             "CREATE TEMPORARY TABLE repeated (key uuid, first_row bigint) ON COMMIT DROP"
         )
+
+    def _switch_triggers(self, how: str) -> None:
+        """Nobody has seen the rows that go straight into an empty layer: what becomes of them is logged at the end."""
+        self.cursor.execute(sql.SQL("ALTER TABLE {} {} TRIGGER USER").format(table(self.definition), sql.SQL(how)))
 
     def _make_table(self) -> None:
         columns = [
@@ -143,7 +161,7 @@ class Staging:
         ]
         columns += [
             sql.SQL("{} {}").format(sql.Identifier(name), sql.SQL(field.column_type))
-            for name, field in self.definition.fields.items()
+            for name, field in self.definition.entered_fields.items()
         ]
         columns.append(sql.SQL("name_initials text"))
         if self.definition.has_geometry:
@@ -153,13 +171,36 @@ class Staging:
             sql.SQL("CREATE TEMPORARY TABLE staging ({}) ON COMMIT DROP").format(sql.SQL(", ").join(columns))
         )
 
+    def _make_standing(self) -> None:
+        """What a dry run writes to instead of the layer, so that nobody waits for it: a table of the same make."""
+        self.cursor.execute(
+            sql.SQL(
+                "CREATE TEMPORARY TABLE standing (LIKE {} INCLUDING DEFAULTS INCLUDING GENERATED INCLUDING CONSTRAINTS)"
+                " ON COMMIT DROP; ALTER TABLE standing ALTER fid DROP NOT NULL"
+            ).format(table(self.definition))
+        )
+
+    def _take_standing(self) -> None:
+        """The rows that a dry run updates."""
+        query = (
+            "SELECT attname FROM pg_attribute WHERE attrelid = 'standing'::regclass AND attnum > 0"
+            " AND NOT attisdropped AND attgenerated = ''"
+        )
+        names = sql.SQL(", ").join(sql.Identifier(name) for (name,) in rows(self.cursor, query))
+        self.cursor.execute(
+            sql.SQL(
+                "INSERT INTO standing ({0}) SELECT {0} FROM {1}"
+                " WHERE fid IN (SELECT fid FROM verdict WHERE verdict = 'update')"
+            ).format(names, table(self.definition))
+        )
+
     def form(self, batch: Batch) -> Form:
         """Rows in the form in which ``copy`` takes them."""
         count = len(batch.numbers)
         arrays: dict[str, pa.Array] = {
             "row_no": pa.array(batch.numbers),
             "import_id": pa.repeat(self.import_id, count),
-            "source": pa.repeat(self.source, count),
+            "source": pa.repeat(self.source, count) if batch.sources is None else batch.sources,
         }
         for name in self.fields:
             arrays[name] = batch.values[name]
@@ -203,6 +244,7 @@ class Staging:
         if not self.direct:
             self._judge_known(merged, update)
         self._check_location()
+        self._check_grades()
         if self.flagged:
             flags = sql.SQL(statement(SQL / "flag_counts.sql")).format(staging=self.name)
             merged.flags = dict(rows(self.cursor, flags))
@@ -262,18 +304,26 @@ class Staging:
 
     def _check_location(self) -> None:
         """Flag rows that lie in another admin area than they declare."""
-        declared = [n for n, f in self.definition.fields.items() if f.declares_area and n in self.fields]
-        if not declared or self.definition.id == "admin_areas":
+        doubtful = location_doubt(self.definition, self.name, self.fields, sample=self.source == SAMPLE_SOURCE)
+        if doubtful is None:
             return
-        query = sql.SQL(statement(SQL / "location_doubt.sql")).format(
-            staging=self.name,
-            declared=sql.SQL(" || ").join(
-                sql.SQL("coalesce(staged.{}, '')").format(sql.Identifier(n)) for n in declared
-            ),
-            sample=sql.Literal(self.source == SAMPLE_SOURCE),
-        )
+        query = sql.SQL(
+            "UPDATE {} AS staged SET flags = array_append(staged.flags, 'location_doubt')"
+            " FROM ({}) AS doubtful WHERE doubtful.row_no = staged.row_no"
+        ).format(self.name, doubtful)
         self.cursor.execute(query)
         self.flagged |= self.cursor.rowcount > 0
+
+    def _check_grades(self) -> None:
+        """Flag rows whose stated grade is another than the standard's, and that do not say why."""
+        for computed in self.definition.computed:
+            if computed.stated in self.fields:
+                query = sql.SQL(
+                    "UPDATE {} SET flags = array_append(flags, 'grade_differs')"
+                    " WHERE {} AND NOT 'grade_differs' = ANY (flags)"
+                ).format(self.name, differing(computed))
+                self.cursor.execute(query)
+                self.flagged |= self.cursor.rowcount > 0
 
     def _written(self) -> list[str]:
         own = ["flags", "unread", "source", "import_id", "row_no"]
@@ -287,7 +337,7 @@ class Staging:
         query = sql.SQL(
             "INSERT INTO {} ({}) SELECT {} FROM staging"
             " WHERE NOT EXISTS (SELECT FROM verdict WHERE verdict.row_no = staging.row_no) ORDER BY {}"
-        ).format(table(self.definition), names, names, order)
+        ).format(self.target, names, names, order)
         self.cursor.execute(query)
         return int(self.cursor.rowcount)
 
@@ -298,18 +348,35 @@ class Staging:
         taken_out = int(self.cursor.rowcount)
         for make_index in index_statements(self.definition):
             self.cursor.execute(make_index)
+        self._switch_triggers("ENABLE")
+        history.log_insert(self.cursor, self.definition)
         return self.count - taken_out
 
     def _update(self) -> int:
+        if self.dry_run:
+            self._take_standing()
         changes = sql.SQL(", ").join(
             sql.SQL("{} = staging.{}").format(sql.Identifier(name), sql.Identifier(name)) for name in self._written()
         )
         query = sql.SQL(
-            "UPDATE {} AS known SET {}, recorded_at = now()"
+            "UPDATE {} AS known SET {}"
             " FROM staging JOIN verdict USING (row_no) WHERE verdict.verdict = 'update' AND verdict.fid = known.fid"
-        ).format(table(self.definition), changes)
+        ).format(self.target, changes)
         self.cursor.execute(query)
         return int(self.cursor.rowcount)
+
+
+def location_doubt(
+    definition: Definition, source: sql.Composable, fields: Sequence[str], *, sample: bool
+) -> sql.Composable | None:
+    """A query for ``row_no`` of the rows that lie in another admin area than one of the fields declares, or None."""
+    declared = [name for name, field in definition.fields.items() if field.declares_area and name in fields]
+    if not declared or definition.id == "admin_areas":
+        return None
+    texts = [sql.SQL("coalesce(staged.{}, '')").format(sql.Identifier(name)) for name in declared]
+    return sql.SQL(statement(SQL / "location_doubt.sql")).format(
+        staging=source, declared=sql.SQL(" || ").join(texts), sample=sql.Literal(sample)
+    )
 
 
 def lock(cursor: Cursor, definitions: Iterable[Definition]) -> None:

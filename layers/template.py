@@ -33,7 +33,7 @@ def write_template(catalog: Catalog, definition: Definition, path: Path) -> None
     lists = book.create_sheet("代码 codes")
     places = [("经度", "Longitude, degrees, WGS 84", "105.28633"), ("纬度", "Latitude, degrees, WGS 84", "27.30412")]
     columns: list[tuple[str, str, object, Field | None]] = [
-        (field.label.zh, field.label.en, _example(field), field) for field in definition.fields.values()
+        (field.label.zh, field.label.en, _example(field), field) for field in definition.entered_fields.values()
     ]
     if definition.has_geometry:
         shapes = places if definition.dimension == 0 else [("WKT", "Geometry as WKT, EPSG:4326", "")]

@@ -70,7 +70,7 @@ DATE_FORMS = (
 REPUBLIC = re.compile(r"^(?:民國|民国)(?P<y>\d{2,3})[年./-](?P<m>\d{1,2})[月./-](?P<d>\d{1,2})日?$")
 YEAR_LAST = re.compile(r"^(?P<a>\d{1,2})[-/.](?P<b>\d{1,2})[-/.](?P<y>\d{4})(?:[T\s]+(?P<time>\d.*))?$")
 TIME = re.compile(
-    r"^(?P<h>\d{1,2})[:时](?P<m>\d{2})分?(?::?(?P<s>\d{2})(?:\.\d+)?秒?)?\s*(?P<half>[AaPp][Mm])?\s*(?P<zone>Z|[+-]\d{2}:?\d{2})?$"
+    r"^(?P<h>\d{1,2})[:时](?P<m>\d{2})分?(?::?(?P<s>\d{2})(?:\.(?P<f>\d+))?秒?)?\s*(?P<half>[AaPp][Mm])?\s*(?P<zone>Z|[+-]\d{2}:?\d{2})?$"
 )
 LOCAL_ZONE = datetime.timezone(datetime.timedelta(hours=8))
 EARLIEST_YEAR = 1000
@@ -157,10 +157,12 @@ def columns(
         if heading not in by_heading:
             raise InvalidValue(f"the file has no column {heading!r}", parameter="map", expected=", ".join(headings))
         target = {"lon": "x", "lat": "y"}.get(target, target)
-        known = target in definition.fields or (definition.has_geometry and target in PLACES)
+        known = target in definition.entered_fields or (definition.has_geometry and target in PLACES)
         if target != "-" and not known:
             raise InvalidValue(
-                f"{definition.id} has no field {target!r}", parameter="map", expected=", ".join(definition.fields)
+                f"{definition.id} has no field {target!r} to be filled",
+                parameter="map",
+                expected=", ".join(definition.entered_fields),
             )
         if target in fields or target in places:
             raise InvalidValue(f"two columns for the field {target!r}", parameter="map")
@@ -177,8 +179,9 @@ def columns(
                 taken.add(by_heading[heading])
                 flags[by_heading[heading]] = (name, codes)
     by_flags = {name for name, _ in flags.values()}
-    words = _words(definition)
-    for exact in (True, False):  # a heading with its unit or remark in brackets counts after one without
+    every = _words(definition)
+    # a field's name and labels count before aliases, a heading with its unit or remark in brackets after one without
+    for words, exact in ((_words(definition, aliases=False), True), (every, True), (every, False)):
         for number, heading in enumerate(headings):
             key = plain(heading if exact else IN_BRACKETS.sub("", heading))
             for target in words.get(key, ()):
@@ -189,17 +192,17 @@ def columns(
     return Columns(fields, places, flags, factors, unused, notes)
 
 
-def _words(definition: Definition) -> dict[str, list[str]]:
+def _words(definition: Definition, *, aliases: bool = True) -> dict[str, list[str]]:
     """Every word under which a field is known, to the fields it may mean, likeliest first."""
     words: dict[str, list[str]] = {}
-    for name, field in definition.fields.items():
-        for word in (name, field.label.zh, field.label.en, *field.aliases):
+    for name, field in definition.entered_fields.items():
+        for word in (name, field.label.zh, field.label.en, *(field.aliases if aliases else ())):
             targets = words.setdefault(plain(word), [])
             if name not in targets:
                 targets.append(name)
-    if definition.has_geometry:
-        for place, aliases in PLACES.items():
-            for word in aliases:
+    if definition.has_geometry and aliases:
+        for place, place_words in PLACES.items():
+            for word in place_words:
                 words.setdefault(plain(word), []).append(place)
     return words
 
@@ -256,6 +259,7 @@ def reader(
     factor: float = 1,
     items: Mapping[str, int | None] | None = None,
     whole_column: Callable[[], Iterable[pa.StringArray]] | None = None,
+    verbatim: bool = False,
 ) -> Reader:
     """A function that reads a column of texts for a field.
 
@@ -267,11 +271,13 @@ def reader(
         For a field that points to another layer: source id or name to fid, None where several bear it.
     whole_column : callable, optional
         For dates, see ``DateReader``.
+    verbatim : bool
+        Whether a text is one even when it is empty, and keeps the blanks at its ends.
     """
     field = definition.fields[name]
     match field.type:
         case "text":
-            return lambda column: _texts(field, column)
+            return lambda column: _texts(field, column, verbatim=verbatim)
         case "integer" | "number":
             return lambda column: _numbers(field, column, factor)
         case "boolean":
@@ -285,7 +291,7 @@ def reader(
             return lambda column: mapped(column, lambda text: lookup.get(plain(text)), pa.string())
         case "codes":
             lookup = code_lookup(catalog, definition, field)
-            return lambda column: mapped(column, lambda text: _code_list(text, lookup), pa.string())
+            return lambda column: _code_lists(column, lookup, verbatim=verbatim)
         case "item":
             assert items is not None
             return lambda column: _items(field, column, items)
@@ -316,9 +322,10 @@ def array_text(values: Sequence[str]) -> str:
     return "{" + ",".join('"' + v.replace("\\", "\\\\").replace('"', '\\"') + '"' for v in values) + "}"
 
 
-def _texts(field: Field, column: pa.StringArray) -> Values:
-    text = pc.utf8_trim_whitespace(column)
-    text = pc.if_else(pc.equal(text, ""), pa.scalar(None, pa.string()), text)
+def _texts(field: Field, column: pa.StringArray, *, verbatim: bool) -> Values:
+    text = column if verbatim else pc.utf8_trim_whitespace(column)
+    if not verbatim:
+        text = pc.if_else(pc.equal(text, ""), pa.scalar(None, pa.string()), text)
     read = Values(text)
     for position in positions(pc.match_substring(text, "\x00")):
         read.wrong[position] = "a NUL character in a text"
@@ -366,12 +373,15 @@ def numbers(
 def _numbers(field: Field, column: pa.StringArray, factor: float) -> Values:
     array, unread = numbers(column, number_of)
     whole = field.type == "integer"
+    exact = _exact_integers(column, array) if whole and factor == 1 else {}
     with np.errstate(over="ignore", invalid="ignore"):
-        array *= factor
+        if factor != 1:  # a product of decimal numbers has no more digits than they, but floats have
+            array = np.array([float(f"{number:.15g}") for number in array * factor])
         odd = np.isinf(array)
         if whole:
             rounded = np.round(array)
             odd |= (np.abs(array - rounded) > 1e-6) | (np.abs(array) > 2**53)
+            odd[list(exact)] = False
             array = rounded
     for position in np.flatnonzero(odd):
         unread[int(position)] = column[int(position)].as_py()
@@ -383,8 +393,22 @@ def _numbers(field: Field, column: pa.StringArray, factor: float) -> Values:
         read.wrong[int(position)] = f"a number that cannot be: {column[int(position)].as_py()}, not {low:g} to {high:g}"
     missing = np.isnan(array)
     array[missing] = 0
-    read.values = pa.array(array.astype(np.int64) if whole else array, mask=missing)
+    if whole:
+        array[list(exact)] = 0
+        integers = array.astype(np.int64)
+        integers[list(exact)] = list(exact.values())
+    read.values = pa.array(integers if whole else array, mask=missing)
     return read
+
+
+def _exact_integers(column: pa.StringArray, array: NDArray[np.float64]) -> dict[int, int]:
+    """Whole numbers of 64 bits that a float does not hold, by position."""
+    found = {}
+    for position in np.flatnonzero(np.abs(array) >= 2**53).tolist():
+        text = column[position].as_py().strip()
+        if re.fullmatch(r"[-+]?[0-9]{1,19}", text) and abs(int(text)) < 2**63:
+            found[position] = int(text)
+    return found
 
 
 def number_of(text: str) -> float | None:
@@ -416,7 +440,7 @@ def mapped(column: pa.StringArray, read_one: Callable[[str], Any], kind: pa.Data
     """
     encoded = column.dictionary_encode()
     words = encoded.dictionary.to_pylist()
-    results = [None if is_missing(word) else read_one(word.strip()) for word in words]
+    results = [read_one(word.strip()) if word is not None and word.strip() else None for word in words]
     odd = {
         number
         for number, word in enumerate(words)
@@ -443,9 +467,16 @@ def truth(text: str) -> bool | None:
     return True if word in TRUE else False if word in FALSE else None
 
 
+def _code_lists(column: pa.StringArray, lookup: Mapping[str, str], *, verbatim: bool) -> Values:
+    read = mapped(column, lambda text: _code_list(text, lookup), pa.string())
+    if verbatim:
+        read.values = pc.if_else(pc.equal(column, ""), pa.scalar("{}"), read.values)
+    return read
+
+
 def _code_list(text: str, lookup: Mapping[str, str]) -> str | Unread | None:
-    parts = [part.strip() for part in SEPARATORS.split(text) if not is_missing(part.strip())]
-    codes = [lookup.get(plain(part)) for part in parts]
+    known = [(part.strip(), lookup.get(plain(part))) for part in SEPARATORS.split(text)]
+    codes = [code for part, code in known if code is not None or not is_missing(part)]
     found = list(dict.fromkeys(code for code in codes if code is not None))
     value = array_text(found) if found else None
     return Unread(value) if None in codes else value
@@ -545,4 +576,5 @@ def _moment(day: datetime.date, time: str | None) -> datetime.datetime | None:
         zone = (
             datetime.datetime.strptime(found["zone"].replace(":", "").replace("Z", "+0000"), "%z").tzinfo or LOCAL_ZONE
         )
-    return datetime.datetime(day.year, day.month, day.day, hour, int(found["m"]), int(found["s"] or 0), tzinfo=zone)
+    second, microsecond = int(found["s"] or 0), int(f"{found['f'] or '0':0<6.6}")
+    return datetime.datetime(day.year, day.month, day.day, hour, int(found["m"]), second, microsecond, tzinfo=zone)

@@ -9,8 +9,8 @@ from fastapi import Query as QueryParameters
 from pydantic import Field
 from starlette.responses import Response
 
-from api.context import InContext
-from api.parameters import Number, Query, names_of, unknown_parameter
+from api.access import InView
+from api.parameters import Number, Query, moment_of, names_of, unknown_parameter
 from gis.nearest import K_AT_MOST, Question, nearest_json
 from layers.database import Readers
 from layers.errors import InvalidValue
@@ -79,6 +79,7 @@ class NearestQuery(Query):
     ] = None
     max_m: Annotated[Number | None, Field(description="The greatest distance, metres")] = None
     include: Annotated[Literal["all"] | None, Field(description="`all` ranks everything and skips nothing")] = None
+    as_of: Annotated[str | None, Field(max_length=50, description="What was recorded at that moment")] = None
 
     def question(self) -> Question:
         """The question as the analysis understands it."""
@@ -103,6 +104,8 @@ def answer(readers: Readers, given: dict[str, str]) -> Response:
 
 
 def _response(readers: Readers, query: NearestQuery) -> Response:
+    if query.as_of is not None:
+        readers = readers.at(moment_of(query.as_of, "as_of"))
     body = nearest_json(readers, query.question())
     return Response(body, media_type=GEOJSON, headers={"Cache-Control": "no-store"})
 
@@ -112,7 +115,7 @@ def _response(readers: Readers, query: NearestQuery) -> Response:
     summary="The items nearest to an incident, and those left out",
     responses={200: {"content": {GEOJSON: {"example": EXAMPLE}}}},
 )
-def nearest(context: InContext, query: Annotated[NearestQuery, QueryParameters()]) -> Response:
+def nearest(context: InView, query: Annotated[NearestQuery, QueryParameters()]) -> Response:
     """Items in rank order: each has its distance on the WGS 84 spheroid in metres, and its bearing.
 
     A shelter that is closed, full, unsuitable for the hazard, inside a danger zone of that hazard, or a hut never

@@ -10,7 +10,7 @@ from fastapi import Query as QueryParameters
 from pydantic import Field
 from starlette.responses import Response
 
-from api.context import InContext
+from api.access import InView
 from api.parameters import Query, names_of, place_of
 from layers import features
 from layers.catalog import Catalog
@@ -38,7 +38,7 @@ class SearchQuery(Query):
 
 
 @router.get("/search", summary="Items by name")
-def search(context: InContext, query: Annotated[SearchQuery, QueryParameters()]) -> Response:
+def search(context: InView, query: Annotated[SearchQuery, QueryParameters()]) -> Response:
     """Items whose name contains the text, or whose pinyin initials do; equal names first."""
     near = place_of(query.near) if query.near else None
     definitions = _definitions(context.catalog, names_of(query.layers or ""))

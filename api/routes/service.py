@@ -13,7 +13,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from api import errors
-from api.context import Context, InContext
+from api.access import InView
+from api.context import InContext, View
 from api.parameters import box_of
 from api.rasters import hillshade_source
 from api.routes.collections import refuse_query
@@ -34,7 +35,7 @@ CONFORMANCE = [
 
 
 @router.get("/service", summary="What the map shows at first")
-def service(request: Request, context: InContext) -> Response:
+def service(request: Request, context: InView) -> Response:
     """Name, version, first view, extent of the data, hazards, rasters and basemap."""
     refuse_query(request)
     held = context.holdings()
@@ -69,7 +70,7 @@ def healthz() -> Response:
 @router.get("/readyz", summary="Whether the service can answer")
 def readyz(context: InContext) -> Response:
     """Answers 503 while the database is away or has not been brought up to date."""
-    context.readers.one("SELECT 1 FROM released.sources LIMIT 1")
+    context.public.readers.one("SELECT 1 FROM released.sources LIMIT 1")
     return Response(b'{"status":"ready"}', media_type="application/json", headers={"Cache-Control": "no-store"})
 
 
@@ -120,7 +121,7 @@ def release() -> str:
         return "0"
 
 
-def _area(context: Context) -> tuple[Box | None, dict[str, str] | None]:
+def _area(context: View) -> tuple[Box | None, dict[str, str] | None]:
     """The box and the name of the area that the service is for, where one is settled and known."""
     settled = settings().area
     if settled is None:
@@ -136,7 +137,7 @@ def _area(context: Context) -> tuple[Box | None, dict[str, str] | None]:
     return box, {"zh": name, "en": latin or name}
 
 
-def _box_of(context: Context, held: Iterable[Holding]) -> Box | None:
+def _box_of(context: View, held: Iterable[Holding]) -> Box | None:
     """The extent of what is held: of hazards, shelters and help where there are any, else of everything."""
     boxes = [holding for holding in held if holding.bbox is not None]
     first = [holding for holding in boxes if _is_foremost(context, holding.layer)]
@@ -144,7 +145,7 @@ def _box_of(context: Context, held: Iterable[Holding]) -> Box | None:
     return union(extents) if extents else None
 
 
-def _is_foremost(context: Context, layer: str) -> bool:
+def _is_foremost(context: View, layer: str) -> bool:
     drawn = context.catalog[layer].map
     return drawn is not None and drawn.visible and drawn.group not in ("basemap", "people")
 

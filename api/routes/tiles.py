@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from api import rasters, tiles
-from api.context import InContext
+from api.access import InView
 from api.routes.collections import refuse_query
 from layers.errors import NotFound
 
@@ -22,7 +22,7 @@ Row = Annotated[str, Path(description="Row, from the north", examples=["1722"])]
 
 
 @router.get("/tiles/{layers}.json", summary="TileJSON of some layers")
-def tilejson(request: Request, context: InContext, layers: Layers) -> Response:
+def tilejson(request: Request, context: InView, layers: Layers) -> Response:
     """Where the tiles are, at which zooms, and which fields they carry."""
     refuse_query(request)
     names = tiles.layers_of(context.catalog, layers)
@@ -38,7 +38,7 @@ def tilejson(request: Request, context: InContext, layers: Layers) -> Response:
     summary="A vector tile",
     responses={200: {"content": {tiles.MEDIA_TYPE: {}}}, 204: {"description": "Nothing lies on the tile"}},
 )
-def vector_tile(context: InContext, layers: Layers, z: Zoom, x: Column, y: Row) -> Response:
+def vector_tile(context: InView, layers: Layers, z: Zoom, x: Column, y: Row) -> Response:
     """Some layers in the Mapbox Vector Tile format, each with the fields of its definition at the zoom."""
     names = tiles.layers_of(context.catalog, layers)
     content = tiles.tile(context.readers, context.catalog, names, *tiles.address_of(z, x, y))

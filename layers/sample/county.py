@@ -18,7 +18,7 @@ import rasterio.shutil
 from affine import Affine
 from pyproj import CRS
 
-from layers.sample import hazards, names, places, response, roads, tables, terrain, water
+from layers.sample import hazards, names, places, prevention, response, roads, tables, terrain, water
 
 LABEL = {"zh": "示例数据：云岭县为虚构，非真实", "en": "Sample data: Yunling county is fictional"}
 Table = pd.DataFrame  # or a GeoDataFrame, which is one
@@ -33,6 +33,10 @@ COUNTS = {
     "roads": 1000,
     "facilities": 300,
     "hazard_sources": 25,
+    "safety_hazards": 60,
+    "experts": 30,
+    "response_plans": 40,
+    "drills": 40,
 }
 LARGEST_KM2 = 30_000
 KM2_AT_SCALE_1 = 2400
@@ -143,7 +147,7 @@ def make(
     say("response", 0.75)
     buildings = response.facilities(ground, land, within, homes, count["facilities"], _rng(seed, "facilities"))
     refuges = response.shelters(
-        ground, land, within, homes, buildings, zones, count["shelters"], _rng(seed, "shelters")
+        ground, land, within, homes, buildings, zones, count["shelters"], now, _rng(seed, "shelters")
     )
     stores = _numbered(
         "supply_depots", response.depots(ground, land, within, homes, count["supply_depots"], _rng(seed, "depots"))
@@ -153,6 +157,7 @@ def make(
     sources = hazards.hazard_sources(
         ground, land, within, around, net, count["hazard_sources"], _rng(seed, "hazard_sources")
     )
+    plans = _numbered("response_plans", prevention.plans(land, count["response_plans"], now, _rng(seed, "plans")))
     say("tables", 0.85)
     layers: dict[str, Table] = {
         "admin_areas": places.admin_areas(land, homes),
@@ -166,9 +171,16 @@ def make(
         "risk_zones": zones,
         "shelters": refuges,
         "supply_depots": stores,
-        "rescue_teams": response.teams(ground, land, within, homes, count["rescue_teams"], _rng(seed, "teams")),
+        "rescue_teams": response.teams(ground, land, within, homes, count["rescue_teams"], now, _rng(seed, "teams")),
         "stock": lines,
         "incidents": response.incidents(land, now),
+        "safety_hazards": prevention.safety_hazards(
+            ground, land, within, homes, count["safety_hazards"], now, _rng(seed, "safety_hazards")
+        ),
+        "experts": prevention.experts(count["experts"], now, _rng(seed, "experts")),
+        "response_plans": plans,
+        "drills": prevention.drills(ground, land, within, homes, plans, count["drills"], now, _rng(seed, "drills")),
+        "grid_cells": prevention.grid_cells(land, homes, _rng(seed, "grid_cells")),
     }
     finished = {layer: _finished(layer, frame, now, _rng(seed, f"stated {layer}")) for layer, frame in layers.items()}
     say("done", 1.0)

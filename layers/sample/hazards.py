@@ -46,10 +46,13 @@ STAGES: dict[str | None, float] = {
     "assessed": 10,
     "assigned": 14,
     "rectifying": 38,
-    "to_accept": 8,
-    "struck_off": 18,
+    "to_accept": 6,
+    "accepted": 3,
+    "struck_off": 17,
     "reopened": 4,
 }
+GRADES = ("small", "medium", "large", "very_large")
+MEASURES = ("threatened_persons", "threatened_property_cny")
 COSINE = float(np.cos(np.radians(CENTRE[1])))
 
 
@@ -111,9 +114,9 @@ def hazard_points(
     frame["address"] = np.array(land.names, dtype=object)[township] + home["name"].to_numpy(dtype=object)
     _add_size(frame, rng)
     _add_threat(frame, event, home, rng)
-    _add_watch(frame, event, rng)
+    _add_grades(frame, event, rng)
     _add_history(frame, event, now, rng)
-    frame["threat_grade"] = threat_grades(frame)
+    _add_watch(frame, event, rng)
     return geopandas.GeoDataFrame(frame, geometry=shapely.points(lon, lat), crs=4326)
 
 
@@ -121,12 +124,11 @@ def threat_grades(frame: pd.DataFrame) -> npt.NDArray[np.object_]:
     """Grade of each row by the standard; null where every measure is unknown, the known ones' grade otherwise."""
     path = Path(__file__).parents[1] / "standards" / "geological_danger_grades.toml"
     standard = load(Standard, path)
-    measures = [name for name in standard.units if name in frame]
-    values = frame[measures].astype("Float64").to_numpy(dtype=float, na_value=np.nan)
+    values = frame[list(MEASURES)].astype("Float64").to_numpy(dtype=float, na_value=np.nan)
     known = ~np.isnan(values).all(axis=1)
     grades = np.full(len(frame), None, dtype=object)
     for threshold in reversed(standard.thresholds):
-        limits = np.array([threshold.at_least.get(name, np.inf) for name in measures])
+        limits = np.array([threshold.at_least.get(name, np.inf) for name in MEASURES])
         reached = (values >= limits).any(axis=1) if threshold.at_least else known
         grades[reached & known] = threshold.grade
     return grades
@@ -158,11 +160,10 @@ def _add_size(frame: pd.DataFrame, rng: np.random.Generator) -> None:
     count = len(frame)
     volume = np.round(np.exp(rng.normal(np.log(22_000), 1.5, count)), -2) + 100
     limits = [100_000, 1_000_000, 10_000_000]
-    classes = np.array(["small", "medium", "large", "very_large"], dtype=object)
-    frame["size_class"] = classes[np.digitize(volume, limits)]
+    frame["size_class_stated"] = np.array(GRADES, dtype=object)[np.digitize(volume, limits)]
     unknown = rng.random(count) < 0.08
     frame["volume_m3"] = pd.Series(volume).mask(unknown)
-    frame.loc[unknown, "size_class"] = None
+    frame.loc[unknown, "size_class_stated"] = None
     frame["trend"] = tables.chosen({"稳定": 28, "基本稳定": 40, "欠稳定": 24, "不稳定": 8}, count, rng)
     frame["location_accuracy"] = tables.chosen({"实测": 70, "图上量取": 25, None: 5}, count, rng)
 
@@ -190,18 +191,39 @@ def _add_threat(frame: pd.DataFrame, event: Mask, home: pd.DataFrame, rng: np.ra
     frame["trigger"] = tables.chosen(triggers, count, rng)
 
 
+def _add_grades(frame: pd.DataFrame, event: Mask, rng: np.random.Generator) -> None:
+    """Stated grades: mostly the standard's or none; some are a grade higher with a reason, a few lower without one."""
+    count = len(frame)
+    stated = threat_grades(frame)
+    place = pd.Series(stated).map(GRADES.index, na_action="ignore").to_numpy(dtype=float, na_value=-1)
+    draw = rng.random(count)
+    raised = (draw < 0.03) & (place >= 0) & (place < 3) & ~event
+    lowered = (draw > 0.99) & (place > 0) & ~event
+    grades = np.array(GRADES, dtype=object)
+    stated[raised] = grades[place[raised].astype(int) + 1]
+    stated[lowered] = grades[place[lowered].astype(int) - 1]
+    silent = (rng.random(count) < 0.35) & ~raised & ~lowered
+    stated[event | silent] = None
+    frame["threat_grade_stated"] = stated
+    reason = np.full(count, "学校在威胁范围内，提高一级（示例）", dtype=object)
+    frame["threat_grade_reason"] = pd.Series(reason).where(raised)
+
+
 def _add_watch(frame: pd.DataFrame, event: Mask, rng: np.random.Generator) -> None:
+    """Who looks after a danger, and how; what is lacking is lacking more often where nothing is assigned yet."""
     count = len(frame)
     danger = ~event
+    early = frame["stage"].isin(["found", "assessed"]).to_numpy()
     methods = {"人工巡查": 60, "群测群防、裂缝计": 24, "普适型监测设备": 16}
     frame["monitoring_method"] = tables.chosen(methods, count, rng)
     means = {"锣、喊话": 38, "高音喇叭": 34, "短信、电话": 20, "报警器": 8}
     frame["warning_means"] = tables.chosen(means, count, rng)
-    frame["has_plan"] = pd.Series(rng.random(count) < 0.9).astype("boolean").mask(event)
+    has_plan = pd.Series(rng.random(count) < np.where(early, 0.7, 0.97)).astype("boolean")
+    frame["has_plan"] = has_plan.mask(event | (rng.random(count) < 0.02))
     households = frame["threatened_households"].astype("Float64")
-    cards = (households * pd.Series(rng.choice([1.0, 1.0, 1.0, 0.8, 0.5], count))).round().astype("Int64")
-    frame["notice_cards_issued"] = cards
-    measures = {"监测预警": 55, "工程治理": 18, "搬迁避让": 17, "排危除险": 10}
+    share = tables.chosen({"1": 80, "0.8": 10, "0.5": 6, "0": 4}, count, rng).astype(float)
+    frame["notice_cards_issued"] = (households * share).round().astype("Int64")
+    measures: dict[str | None, float] = {"监测预警": 54, "工程治理": 18, "搬迁避让": 17, "排危除险": 9, None: 2}
     frame["measures"] = tables.chosen(measures, count, rng)
     frame["responsible_name"] = tables.people("责任人", count, several=3)
     posts = {"村支书": 45, "村主任": 30, "副乡镇长": 15, "驻村干部": 10}
@@ -209,6 +231,14 @@ def _add_watch(frame: pd.DataFrame, event: Mask, rng: np.random.Generator) -> No
     frame["responsible_phone"] = tables.phones(count, several=3)
     frame["monitor_name"] = tables.people("监测员", count)
     frame["monitor_phone"] = tables.phones(count, start=10_000_001)
+    for role in ("responsible", "monitor"):
+        nobody = rng.random(count) < np.where(early, 0.3, 0.02)
+        for field in ("name", "post", "phone"):
+            if f"{role}_{field}" in frame:
+                frame[f"{role}_{field}"] = frame[f"{role}_{field}"].mask(nobody)
+        frame[f"{role}_phone"] = frame[f"{role}_phone"].mask(rng.random(count) < 0.03)
+    funds = np.round(np.exp(rng.normal(np.log(180_000), 0.9, count)), -3)
+    frame["funds_cny"] = pd.Series(funds).mask(event | early | (rng.random(count) < 0.03))
     frame["withheld"] = np.zeros(count, dtype=bool)
     for field in (
         "monitoring_method",
@@ -230,19 +260,37 @@ def _add_history(frame: pd.DataFrame, event: Mask, now: datetime, rng: np.random
     frame["stage"] = stage
     frame["found_on"] = tables.dates(now, age, event)
     frame["occurred_on"] = tables.dates(now, age, ~event)
-    under_way = np.isin(stage.astype(str), ["assigned", "rectifying", "to_accept", "reopened"])
+    under_way = np.isin(stage.astype(str), ["assigned", "rectifying", "to_accept", "accepted"])
     overdue = rng.random(count) < 0.13
     until = np.where(overdue, np.minimum(rng.integers(1, 90, count), age - 5), -rng.integers(3, 400, count))
-    frame["deadline_on"] = tables.dates(now, until, ~under_way)
-    struck = stage == "struck_off"
-    frame["struck_off_on"] = tables.dates(now, np.floor(age * rng.uniform(0.02, 0.7, count)), ~struck)
-    reason = tables.chosen({"工程治理完成": 45, "搬迁完成，无威胁对象": 40, "稳定性复核达标": 15}, count, rng)
-    frame["struck_off_reason"] = pd.Series(reason).where(struck)
+    no_deadline = ~under_way | (rng.random(count) < 0.03)
+    frame["deadline_on"] = tables.dates(now, until, no_deadline)
     drill = np.minimum(rng.integers(10, 420, count), age)
     frame["drill_on"] = tables.dates(now, drill, event | (rng.random(count) < 0.3))
+    _add_end(frame, stage, age, now, rng)
+
+
+def _add_end(frame: pd.DataFrame, stage: tables.Objects, age: Ints, now: datetime, rng: np.random.Generator) -> None:
+    """Reviews, strikings-off, about one in eight of them of late, and reopenings."""
+    count = len(frame)
+    struck, accepted, reopened = (stage == name for name in ("struck_off", "accepted", "reopened"))
+    late = rng.random(count) < 0.12
+    days = np.where(late, rng.integers(0, 20, count), np.floor(age * rng.uniform(0.02, 0.7, count))).astype(int)
+    frame["struck_off_on"] = tables.dates(now, days, ~struck)
+    reason = tables.chosen({"工程治理完成": 45, "搬迁完成，无威胁对象": 40, "稳定性复核达标": 15}, count, rng)
+    frame["struck_off_reason"] = pd.Series(reason).where(struck)
     agreed = pd.Series(np.full(count, "同意（示例）", dtype=object))
-    frame["county_review"] = agreed.mask(event | (stage == "found"))
-    frame["city_review"] = agreed.mask(event | (rng.random(count) < 0.4))
+    for level, label, reviewed, before in (
+        ("county", "县级审核人", struck | accepted, 12),
+        ("city", "市级审核人", struck, 3),
+    ):
+        frame[f"{level}_review"] = agreed.where(reviewed)
+        frame[f"{level}_reviewed_by"] = pd.Series(tables.people(label, count, several=60)).where(reviewed)
+        frame[f"{level}_reviewed_on"] = tables.dates(now, np.minimum(days + before, age), ~reviewed)
+    again = np.minimum(rng.integers(1, 60, count), age - 1)
+    frame["reopened_on"] = tables.dates(now, again, ~reopened)
+    why = tables.chosen({"雨后出现新裂缝": 60, "挡墙变形": 25, "复核发现威胁对象": 15}, count, rng)
+    frame["reopened_reason"] = pd.Series(why).where(reopened)
 
 
 def risk_zones(

@@ -176,6 +176,7 @@ def shelters(
     buildings: geopandas.GeoDataFrame,
     zones: geopandas.GeoDataFrame,
     count: int,
+    now: datetime,
     rng: np.random.Generator,
 ) -> geopandas.GeoDataFrame:
     """Exactly ``count`` shelters, at public buildings and squares first, then at the assembly points of villages.
@@ -216,6 +217,7 @@ def shelters(
     _add_capacity(frame, rng)
     _add_fitness(frame, near, rng)
     _stage_comparison(frame, lon, lat)
+    _add_times(frame, lon, lat, now, rng)
     return geopandas.GeoDataFrame(frame.drop(columns="kind"), geometry=shapely.points(lon, lat), crs=4326)
 
 
@@ -297,6 +299,17 @@ def _add_fitness(frame: pd.DataFrame, near: pd.DataFrame, rng: np.random.Generat
     frame["withheld"] = np.zeros(count, dtype=bool)
 
 
+def _add_times(frame: pd.DataFrame, lon: Floats, lat: Floats, now: datetime, rng: np.random.Generator) -> None:
+    """When status and occupancy were stated; one occupancy in eight is stale, none near the exercise."""
+    count = len(frame)
+    near = np.argsort(np.hypot((lon - INCIDENT[0]) * COSINE, lat - INCIDENT[1]), kind="stable")[:8]
+    for field, stale, hours in (("status", 0.06, 168), ("occupancy_persons", 0.12, 24)):
+        minutes = tables.stated_minutes(count, stale, hours, rng)
+        minutes[near] = rng.integers(5, 60, len(near))
+        name = f"{field.removesuffix('_persons')}_stated_at"
+        frame[name] = tables.moments(now, minutes, frame[field].isna())
+
+
 def _stage_comparison(frame: pd.DataFrame, lon: Floats, lat: Floats) -> None:
     """Of the shelters nearest to the exercise, one is closed, one full, one unsuitable; the next ones have room."""
     away = np.hypot((lon - INCIDENT[0]) * COSINE, lat - INCIDENT[1])
@@ -369,6 +382,8 @@ def stock(stores: geopandas.GeoDataFrame, now: datetime, rng: np.random.Generato
     left = np.round(rng.uniform(-0.06, 1, count) * life.astype(float)).astype(int)
     year = pd.Series(rng.integers(2022, now.year + 1, count)).astype(str)
     batch = year + "-" + pd.Series(rng.integers(1, 13, count)).astype(str).str.zfill(2)
+    counted = pd.Series(quantity).mask(rng.random(count) < 0.03)
+    minutes = tables.stated_minutes(count, 0.1, 720, rng)
     return pd.DataFrame(
         {
             "depot": stores["source_id"].to_numpy(dtype=object)[depot],
@@ -376,7 +391,8 @@ def stock(stores: geopandas.GeoDataFrame, now: datetime, rng: np.random.Generato
             "item_name": name,
             "unit": unit,
             "batch": batch,
-            "quantity": pd.Series(quantity).mask(rng.random(count) < 0.03),
+            "quantity": counted,
+            "quantity_stated_at": tables.moments(now, minutes, counted.isna()),
             "minimum_quantity": pd.Series(minimum).mask(rng.random(count) < 0.1),
             "expires_on": tables.dates(now, -left, life.astype(int) == 0),
         }
@@ -390,7 +406,13 @@ def kinds_kept(stores: geopandas.GeoDataFrame, lines: pd.DataFrame) -> pd.Series
 
 
 def teams(
-    terrain: Terrain, land: Areas, within: Mask, homes: pd.DataFrame, count: int, rng: np.random.Generator
+    terrain: Terrain,
+    land: Areas,
+    within: Mask,
+    homes: pd.DataFrame,
+    count: int,
+    now: datetime,
+    rng: np.random.Generator,
 ) -> geopandas.GeoDataFrame:
     """``count`` teams: the county's specialists at the county seat, then general teams in townships and villages."""
     listed: list[tuple[str, tuple[str, ...], str, int]] = []
@@ -421,6 +443,8 @@ def teams(
             "contact_phone": tables.phones(count, start=70_000_001),
         }
     )
+    minutes = tables.stated_minutes(count, 0.1, 24, rng)
+    frame["status_stated_at"] = tables.moments(now, minutes, frame["status"].isna())
     return geopandas.GeoDataFrame(frame, geometry=shapely.points(lon, lat), crs=4326)
 
 

@@ -88,11 +88,23 @@ def field_names(layer: str) -> list[str]:
     return list(tomllib.loads(text)["fields"])
 
 
+def moments(now: datetime, minutes: npt.ArrayLike, missing: npt.ArrayLike) -> pd.api.extensions.ExtensionArray:
+    """Moments so many minutes before ``now``, null where ``missing``."""
+    moment = pd.Timestamp(now).tz_convert("UTC") - pd.to_timedelta(np.asarray(minutes), unit="min")
+    return pd.Series(moment.as_unit("s")).mask(np.asarray(missing)).array
+
+
+def stated_minutes(count: int, stale: float, stale_after_h: float, rng: np.random.Generator) -> npt.NDArray[np.int64]:
+    """Minutes since values were stated: a share of them ``stale``, older than the hours that are allowed."""
+    longest = stale_after_h * 60
+    fresh = np.exp(rng.uniform(np.log(5), np.log(0.9 * longest), count))
+    old = longest * rng.uniform(1.2, 9, count)
+    return np.asarray(np.where(rng.random(count) < stale, old, fresh).astype(np.int64))
+
+
 def stated(layer: str, count: int, now: datetime, rng: np.random.Generator) -> pd.api.extensions.ExtensionArray:
     """When the rows were true: minutes to days ago for what changes quickly, up to a year for the rest; 3 % unknown."""
     quick = {"shelters": (5, 14_400), "rescue_teams": (5, 7_200), "incidents": (5, 20)}
     shortest, longest = quick.get(layer, (1_440, 525_600))
     minutes = np.round(np.exp(rng.uniform(np.log(shortest), np.log(longest), count))).astype(int)
-    moment = pd.Timestamp(now).tz_convert("UTC") - pd.to_timedelta(minutes, unit="min")
-    series = pd.Series(moment.as_unit("s"))
-    return series.mask(rng.random(count) < (0 if layer == "incidents" else 0.03)).array
+    return moments(now, minutes, rng.random(count) < (0 if layer == "incidents" else 0.03))

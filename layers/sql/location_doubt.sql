@@ -1,5 +1,5 @@
--- Purpose: flag staged rows that lie in another admin area than they declare. Placeholders are composed, not bound.
---   {staging}   the rows: a temporary table, or the layer itself when it was empty
+-- Purpose: the rows that lie in another admin area than they declare. Placeholders are composed, not bound.
+--   {staging}   the rows, with row_no and geom: a table, or a query in brackets
 --   {declared}  the text in which a row declares its area
 --   {sample}    whether the rows are sample data; those are compared with sample areas only
 -- A row is compared by the parents that its text names (counties, say): it must lie in one of them or in a child of
@@ -20,10 +20,9 @@ WITH areas AS (
     FROM {staging} AS staged JOIN areas ON ST_Intersects(areas.geom, staged.geom)
     GROUP BY staged.row_no
 )
-UPDATE {staging} AS staged SET flags = array_append(staged.flags, 'location_doubt')
-FROM inside, named
-WHERE inside.row_no = staged.row_no
-  AND named.declared = translate({declared}, '臺', '台')
+SELECT staged.row_no
+FROM {staging} AS staged JOIN inside USING (row_no), named
+WHERE named.declared = translate({declared}, '臺', '台')
   AND CASE WHEN named.parents IS NOT NULL THEN NOT named.parents && (inside.parents || inside.names)
            WHEN named.names IS NOT NULL THEN NOT named.names && inside.names
            ELSE false END

@@ -1,4 +1,4 @@
-"""At 10⁵ rows, what the anonymous role asks goes along the spatial indexes."""
+"""At 10⁵ rows, what each role asks, now and of an earlier moment, goes along the spatial indexes."""
 
 from __future__ import annotations
 
@@ -11,26 +11,51 @@ from api import tiles
 from gis.nearest import TYPES, Question, nearest, statement_text
 from layers import features
 from layers.catalog import catalog
-from layers.database import Readers, sql, transaction
+from layers.database import INTERNAL, RELEASED, Readers, Writers, sql, transaction
 from layers.features import Page
 from layers.tables import view
 
 SHELTERS = catalog()["shelters"]
 
 
+SCOPES = {"anonymous": RELEASED, "member": INTERNAL}
+
+
 @pytest.fixture(scope="module")
-def many(module_database: str) -> Iterator[Readers]:
-    """Readers of a database with 10⁵ shelters on one degree of latitude and longitude."""
+def full(module_database: str) -> Iterator[dict[str, Readers]]:
+    """Readers by role of a database with 10⁵ shelters on one degree, each of which was changed once."""
     with transaction(module_database) as cursor:
         cursor.execute(
             "INSERT INTO layers.shelters (source, name, geom) SELECT 'test', 's' || n,"
             " ST_SetSRID(ST_MakePoint(105 + random(), 27 + random()), 4326) FROM generate_series(1, 100000) AS n"
         )
     with transaction(module_database) as cursor:
-        cursor.execute("ANALYZE layers.shelters")
-    pool = Readers(module_database, size=1)
-    yield pool
-    pool.close()
+        cursor.execute("UPDATE layers.shelters SET capacity_persons = 1")
+    with transaction(module_database) as cursor:
+        cursor.execute("ANALYZE layers.shelters, history.shelters")
+    pools = {name: Readers(module_database, scope, size=1) for name, scope in SCOPES.items()}
+    yield pools
+    for pool in pools.values():
+        pool.close()
+
+
+@pytest.fixture(params=["anonymous", "member"])
+def many(request: pytest.FixtureRequest, full: dict[str, Readers]) -> Readers:
+    """The readers of one role."""
+    readers = full[request.param]
+    assert readers.one("SELECT current_user::text") == (f"leeward_{request.param}",)
+    return readers
+
+
+@pytest.fixture
+def then(many: Readers) -> Readers:
+    """The same, looking back to before the last change."""
+    (moment,) = (
+        many.one("SELECT min(recorded_at) FROM released.changes")
+        if many.scope.public
+        else many.one("SELECT min(recorded_at) FROM internal.changes")
+    )  # type: ignore[misc]
+    return many.at(moment)
 
 
 def plan(readers: Readers, query: Any, values: Any = None) -> str:
@@ -39,8 +64,6 @@ def plan(readers: Readers, query: Any, values: Any = None) -> str:
 
 def explained(readers: Readers, text: str, values: tuple[Any, ...], types: str) -> str:
     with readers.cursor() as cursor:
-        cursor.execute("SELECT current_user")
-        assert cursor.fetchone() == ("leeward_anonymous",)
         cursor.execute(f"PREPARE asked ({types}) AS {text}")
         try:
             lines = []
@@ -61,10 +84,26 @@ def test_a_tile_uses_the_index(many: Readers) -> None:
     assert "Seq Scan on shelters" not in told
 
 
+def test_a_tile_of_an_earlier_moment_uses_both_indexes(then: Readers) -> None:
+    text = tiles._text(then, catalog(), ("shelters",), 14)
+    told = explained(then, text, tiles.bounds(14, 12992, 6920), tiles.TYPES)
+    assert told.count("shelters_geom_3857") >= 2
+    assert told.count("shelters_history_geom") >= 2
+    assert "Seq Scan on shelters" not in told
+
+
+def test_one_item_of_an_earlier_moment_uses_both_indexes(then: Readers) -> None:
+    query = sql.SQL("EXPLAIN SELECT name FROM {} WHERE fid = 77").format(view(SHELTERS, then.scope))
+    told = plan(then, query)
+    assert "shelters_pkey" in told
+    assert "shelters_history_fid" in told
+    assert "Seq Scan" not in told
+
+
 def test_items_in_a_box_use_the_index(many: Readers) -> None:
     asked = Page(bbox=(105.5, 27.5, 105.51, 27.51))
     query = sql.SQL("EXPLAIN SELECT fid FROM {} AS i WHERE {} ORDER BY fid LIMIT 101").format(
-        view(SHELTERS), features._where(catalog(), SHELTERS, asked)
+        view(SHELTERS, many.scope), features.where(catalog(), SHELTERS, asked, many.scope)
     )
     told = plan(many, query)
     assert "shelters_geom" in told
@@ -80,9 +119,30 @@ def test_nearest_uses_the_index(many: Readers) -> None:
     assert len(nearest(many, question)["features"]) == 5
 
 
-def test_the_anonymous_role_reads_nothing_but_the_released_views(many: Readers) -> None:
-    for name in ("layers.shelters", "leeward.sources", "leeward.imports"):
+def test_a_role_reads_nothing_but_the_views_of_its_scope(many: Readers) -> None:
+    hidden = ["layers.shelters", "history.shelters", "leeward.sources", "leeward.imports", "leeward.changes"]
+    hidden += ["leeward.accounts", "leeward.tokens", "leeward.sessions", "leeward.requests"]
+    hidden += ["internal.shelters", "internal.changes", "internal_past.shelters"] if many.scope.public else []
+    for name in hidden:
         with pytest.raises(Exception, match="permission denied"):
             many.rows(sql.SQL("SELECT * FROM {}").format(sql.Identifier(*name.split("."))))
+    own = sql.Identifier(many.scope.schema, "shelters")
     with pytest.raises(Exception, match=r"permission denied|read-only"):
-        many.rows("DELETE FROM released.shelters RETURNING fid")
+        many.rows(sql.SQL("DELETE FROM {} RETURNING fid").format(own))
+
+
+def test_the_service_writes_rows_but_neither_history_nor_log(module_database: str, full: dict[str, Readers]) -> None:
+    writers = Writers(module_database, size=1)
+    for query in (
+        "DELETE FROM history.shelters",
+        "UPDATE history.shelters SET name = 'x'",
+        "DELETE FROM leeward.changes",
+        "INSERT INTO leeward.changes (change, layer, operation, count, released_count, author)"
+        " VALUES (1, 'shelters', 'insert', 1, 1, 'x')",
+        "UPDATE leeward.accounts SET role = 'admin'",
+        "TRUNCATE layers.shelters",
+        "ALTER TABLE layers.shelters DISABLE TRIGGER USER",
+    ):
+        with pytest.raises(Exception, match=r"permission denied|must be owner"), writers.transaction("t") as cursor:
+            cursor.execute(query)
+    writers.close()

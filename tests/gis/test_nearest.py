@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import random
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -26,6 +27,11 @@ def ids(answer: dict[str, Any]) -> list[str]:
 
 def reasons(answer: dict[str, Any]) -> dict[str, str]:
     return {entry["id"]: entry["reason"] for entry in answer["skipped"]}
+
+
+def ago(**past: float) -> str:
+    """The moment so long ago."""
+    return (datetime.now(UTC) - timedelta(**past)).isoformat()
 
 
 def ask(readers: Readers, lon: float = 0, lat: float = 0, **further: Any) -> dict[str, Any]:
@@ -83,7 +89,10 @@ def test_each_reason_with_its_evidence(database: str, readers: Readers) -> None:
     closed, full, unsuitable, inside, hut, flooded, last = put(
         database, "shelters",
         {"name": "closed", "at": (0.1, 0), "status": "closed", "stated_at": "2026-01-01T00:00:00Z"},
-        {"name": "full", "at": (0.2, 0), "capacity_persons": 100, "occupancy_persons": 95},
+        {
+            "name": "full", "at": (0.2, 0), "capacity_persons": 100, "occupancy_persons": 95,
+            "occupancy_stated_at": ago(hours=1),
+        },
         {"name": "unsuitable", "at": (0.3, 0), "unsuitable_hazards": ["landslide"]},
         {"name": "inside", "at": (0.4, 0)},
         {"name": "hut", "at": (0.5, 0), "class": "hut"},
@@ -154,11 +163,48 @@ def test_the_gravest_reason_comes_first_and_the_others_are_told(database: str, r
 def test_full(
     database: str, readers: Readers, capacity: int, occupancy: int, places: int, is_full: bool, free: int
 ) -> None:
-    put(database, "shelters", {"name": "s", "at": (1, 0), "capacity_persons": capacity, "occupancy_persons": occupancy})
+    counts = {"capacity_persons": capacity, "occupancy_persons": occupancy, "occupancy_stated_at": ago(hours=23)}
+    put(database, "shelters", {"name": "s", "at": (1, 0), **counts})
     answer = ask(readers, places=places)
     assert [entry["reason"] for entry in answer["skipped"]] == (["full"] if is_full else [])
     if not is_full:
         assert answer["features"][0]["properties"]["places_persons"] == free
+
+
+@pytest.mark.parametrize(
+    ("own", "of_the_item", "is_known", "age_h"),
+    [
+        (1, None, True, 1),
+        (23.9, 500, True, 23.9),
+        (24.1, 1, False, 24.1),  # its own time counts before the item's
+        (None, 1, True, 1),
+        (None, 25, False, 25),
+        (None, None, False, None),
+    ],
+)
+def test_a_stale_occupancy_is_unknown(
+    database: str, readers: Readers, own: float | None, of_the_item: float | None, is_known: bool, age_h: float | None
+) -> None:
+    times = {"occupancy_stated_at": own, "stated_at": of_the_item}
+    given = {name: ago(hours=hours) for name, hours in times.items() if hours is not None}
+    counts = {"capacity_persons": 100, "occupancy_persons": 70}
+    put(database, "shelters", {"name": "s", "at": (1, 0), **counts, **given})
+    properties = ask(readers)["features"][0]["properties"]
+    assert properties["places_persons"] == (30 if is_known else None)
+    assert properties["occupancy_persons"] == 70
+    assert properties["occupancy_age_s"] == (None if age_h is None else pytest.approx(age_h * 3600, abs=60))
+    reasons_ = [entry["reason"] for entry in ask(readers, places=31)["skipped"]]
+    assert reasons_ == (["full"] if is_known else [])
+    assert [entry["reason"] for entry in ask(readers, places=101)["skipped"]] == ["full"]  # too small even when empty
+
+
+def test_the_occupancy_of_an_earlier_moment_was_fresh_then(database: str, readers: Readers) -> None:
+    counts = {"capacity_persons": 100, "occupancy_persons": 100, "occupancy_stated_at": ago(hours=-23)}
+    put(database, "shelters", {"name": "s", "at": (1, 0), **counts})
+    moment = datetime.now(UTC)
+    assert [entry["reason"] for entry in ask(readers.at(moment))["skipped"]] == ["full"]
+    later = moment + timedelta(hours=48)
+    assert [entry["reason"] for entry in ask(readers.at(later))["skipped"]] == []
 
 
 def test_what_is_unknown_is_ranked_and_stays_unknown(database: str, readers: Readers) -> None:
@@ -372,7 +418,7 @@ def test_agrees_with_brute_force(
 ) -> None:
     """All over the globe: the poles, the antimeridian, duplicates, fewer items than asked for."""
     with transaction(module_database) as cursor:
-        cursor.execute("TRUNCATE layers.facilities")
+        cursor.execute("DELETE FROM layers.facilities")
     numbers = put(module_database, "facilities", *({"at": point} for point in points))
     answer = nearest(module_readers, Question(*incident, layers=("facilities",), k=k))
     stored = [(fid, *point) for fid, point in zip(numbers, points, strict=True)]
@@ -393,7 +439,7 @@ def test_distances_and_order_agree_with_pyproj(
     chance = random.Random(f"{lon} {lat}")
     points = [((lon + chance.uniform(-1, 1) + 180) % 360 - 180, lat + chance.uniform(-1, 1)) for _ in range(400)]
     with transaction(module_database) as cursor:
-        cursor.execute("TRUNCATE layers.facilities")
+        cursor.execute("DELETE FROM layers.facilities")
     numbers = put(module_database, "facilities", *({"at": point} for point in points))
     for _ in range(25):
         incident = ((lon + chance.uniform(-1, 1) + 180) % 360 - 180, lat + chance.uniform(-1, 1))

@@ -11,7 +11,7 @@ import psycopg2
 import pytest
 
 from layers.cluster import Cluster
-from layers.database import Readers, one, transaction, without_password
+from layers.database import ROLES, Readers, one, transaction, without_password
 from layers.errors import Unavailable
 from layers.migrate import migrate
 
@@ -28,8 +28,8 @@ def foreign() -> Iterator[str]:
         administrator = url.replace("leeward@", "postgres@")
         for text in (
             f"CREATE ROLE town LOGIN PASSWORD '{PASSWORD}'",
-            "CREATE ROLE leeward_anonymous NOLOGIN",
-            "GRANT leeward_anonymous TO town",
+            *(f"CREATE ROLE {role} NOLOGIN" for role in ROLES),
+            *(f"GRANT {role} TO town" for role in ROLES),
             "CREATE DATABASE town OWNER town",
         ):
             connection = psycopg2.connect(administrator)

@@ -128,6 +128,22 @@ def test_an_area_given_for_a_point_becomes_a_point_on_its_surface() -> None:
     assert shapely.from_wkt("POLYGON ((0 0, 4 0, 4 4, 3 4, 3 1, 1 1, 1 4, 0 4, 0 0))").contains(found.geometries[0])
 
 
+LATITUDE_FIRST = "EPSG:4490 (north first)"
+
+
+def test_latitudes_that_come_first_are_put_behind() -> None:
+    assert shapely.equals_identical(points(27, 105, LATITUDE_FIRST).geometries[0], shapely.Point(105, 27))
+    hole = "POLYGON ((27 105, 28 105, 28 106, 27 106, 27 105), (27.4 105.4, 27.5 105.6, 27.6 105.4, 27.4 105.4))"
+    kept = place(hole, ZONES, LATITUDE_FIRST).geometries[0]
+    assert kept.bounds == (105, 27, 106, 28)
+    assert len(kept.geoms[0].interiors) == 1
+
+
+def test_proposals_stand_in_the_order_of_the_file() -> None:
+    assert points(105, 27, LATITUDE_FIRST).wrong[0][1] == "27,105"
+    assert place("POINT (105 27)", POINTS, LATITUDE_FIRST).wrong[0][1] == "27,105"
+
+
 def test_geometries_change_to_degrees() -> None:
     found = place("POINT (250000 2655023.124)", POINTS, "EPSG:3826")
     assert (found.geometries[0].x, found.geometries[0].y) == (pytest.approx(121), pytest.approx(24, abs=1e-6))
@@ -140,7 +156,6 @@ METRES, DEGREES = (np.array([250_000.0]), np.array([2_700_000.0])), (np.array([1
     ("xy", "stated", "asked", "expected"),
     [
         (DEGREES, None, False, "EPSG:4326"),
-        (DEGREES, "EPSG:4490", False, "EPSG:4490"),
         (DEGREES, "GCJ-02", True, "GCJ-02"),
         (METRES, "EPSG:3826", True, "EPSG:3826"),
         (DEGREES, "EPSG:3826", False, "EPSG:4326"),
@@ -158,6 +173,36 @@ def test_the_crs(xy: Any, stated: str | None, asked: bool, expected: str) -> Non
 def test_a_crs_that_cannot_be_is_refused(xy: Any, stated: str | None, asked: bool) -> None:
     with pytest.raises(ImportRefused):
         geometries.crs_of(*xy, stated, asked)
+
+
+@pytest.mark.parametrize("asked", [False, True])
+def test_the_order_of_cgcs2000_is_found_and_said(asked: bool) -> None:
+    lon, lat = DEGREES
+    for xy, crs, said in (
+        ((lon, lat), "EPSG:4490", "longitude before"),
+        ((lat, lon), LATITUDE_FIRST, "latitude before"),
+    ):
+        found, note = geometries.crs_of(*xy, "EPSG:4490", asked)
+        assert found == crs
+        assert note is not None
+        assert said in note
+    assert geometries.crs_of(lat, lon, LATITUDE_FIRST, asked) == (LATITUDE_FIRST, None)
+    assert geometries.crs_of(np.array([np.nan]), np.array([np.nan]), "EPSG:4490", asked) == ("EPSG:4490", None)
+
+
+@pytest.mark.parametrize(
+    ("crs", "x", "y", "message"),
+    [
+        ("GCJ-02", 2.35, 48.86, "GCJ-02 is defined in China only"),
+        ("BD-09", 2.35, 48.86, "BD-09 is defined in China only"),
+        ("EPSG:4214", 105.3, 27.3, "no way from EPSG:4214 to WGS 84 is published for where"),
+    ],
+)
+def test_coordinates_out_of_the_reach_of_a_datum_are_refused(crs: str, x: float, y: float, message: str) -> None:
+    with pytest.raises(ImportRefused, match=message):
+        geometries.crs_of(np.array([x]), np.array([y]), crs, True)
+    inside = geometries.crs_of(np.array([x, 108.0]), np.array([y, 38.8]), crs, True)
+    assert inside == (crs, None)
 
 
 def test_one_wrong_number_does_not_make_degrees_metres() -> None:

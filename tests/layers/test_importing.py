@@ -434,7 +434,7 @@ def test_a_large_file_goes_to_an_empty_layer_with_the_same_result(
     results = []
     for large in (0, 1 << 40):
         monkeypatch.setattr(importing, "LARGE_BYTES", large)
-        query(database, "TRUNCATE layers.shelters")
+        query(database, "DELETE FROM layers.shelters")
         report = take(database, path)
         results.append((counts(report), report.flags, report.reasons, rejected(report), query(database, what)))
         assert indexes(database, "shelters") == before
@@ -524,7 +524,7 @@ ROW = st.tuples(
 
 
 def emptied(url: str, folder: Path, rows: list[tuple[str, ...]], name: str = "messy.csv") -> Path:
-    query(url, "TRUNCATE layers.shelters")
+    query(url, "DELETE FROM layers.shelters")
     path = folder / name
     with path.open("w", encoding="utf-8", newline="") as file:
         csv.writer(file).writerows([HEADING.split(","), *rows])

@@ -9,6 +9,7 @@ from pathlib import Path
 import psycopg2
 import pytest
 
+from layers.backup import SCHEMAS
 from layers.catalog import Catalog
 from layers.database import one, rows, transaction
 from layers.errors import DefinitionError, Unavailable
@@ -301,7 +302,7 @@ def as_administrator(url: str, text: str) -> None:
 def test_many_migrate_at_once(cluster: str, new_database: Callable[[], str]) -> None:
     url = new_database()
     with transaction(url) as cursor:
-        cursor.execute("DROP SCHEMA released CASCADE; DROP SCHEMA layers CASCADE; DROP SCHEMA leeward CASCADE")
+        cursor.execute(f"DROP SCHEMA {', '.join(SCHEMAS)} CASCADE")
     done: list[list[str]] = []
     threads = [threading.Thread(target=lambda: done.append(migrate(url))) for _ in range(3)]
     for thread in threads:
@@ -322,15 +323,15 @@ def test_newer_database(database: str) -> None:
 def test_role_without_rights(plain_database: str, template: str, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(Unavailable) as raised:
         migrate(plain_database)
-    assert "GRANT leeward_anonymous TO this user" in (raised.value.expected or "")
-    monkeypatch.setattr("layers.migrate.ANONYMOUS", "leeward_absent")
+    assert "GRANT leeward_anonymous, leeward_member, leeward_service TO this user" in (raised.value.expected or "")
+    monkeypatch.setattr("layers.migrate.ROLES", {"leeward_absent": ""})
     with pytest.raises(Unavailable) as raised:
         migrate(plain_database)
     assert "CREATE ROLE leeward_absent NOLOGIN" in (raised.value.expected or "")
 
 
 def test_role_that_may_not_make_schemas(plain_database: str, template: str, worker_id: str) -> None:
-    as_administrator(plain_database, f"GRANT leeward_anonymous TO plain_{worker_id}")
+    as_administrator(plain_database, f"GRANT leeward_anonymous, leeward_member, leeward_service TO plain_{worker_id}")
     with pytest.raises(Unavailable, match="may not do this: permission denied for database"):
         migrate(plain_database)
     as_administrator(plain_database, f"GRANT CREATE ON DATABASE plain_{worker_id} TO plain_{worker_id}")

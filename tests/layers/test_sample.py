@@ -16,6 +16,7 @@ import shapely
 from scipy import sparse
 from scipy.sparse import csgraph
 
+from layers import grades
 from layers.definition import Definition, load
 from layers.sample import SampleCounty, hazards, make, roads
 
@@ -31,9 +32,16 @@ COUNTS = {
     "roads": 1000,
     "facilities": 300,
     "hazard_sources": 25,
+    "safety_hazards": 60,
+    "experts": 30,
+    "response_plans": 40,
+    "drills": 40,
     "incidents": 2,
 }
-POINT_LAYERS = ("settlements", "facilities", "hazard_points", "shelters", "supply_depots", "rescue_teams", "incidents")
+POINT_LAYERS = (
+    "settlements", "facilities", "hazard_points", "shelters", "supply_depots", "rescue_teams", "incidents",
+    "safety_hazards", "drills",
+)  # fmt: skip
 COMMON = {"source_id", "stated_at", "note", "geometry"}
 
 
@@ -339,3 +347,62 @@ def test_progress_is_told() -> None:
     assert told[0][1] == 0
     assert told[-1][1] == 1
     assert [share for _, share in told] == sorted(share for _, share in told)
+
+
+def test_every_danger_has_what_its_stage_asks_for_but_for_a_few(county: SampleCounty) -> None:
+    points = county.layers["hazard_points"]
+    dangers = points[points["record_kind"] == "hidden_danger"]
+    loop = definition("hazard_points").workflow
+    assert loop is not None
+    assert set(dangers["stage"]) == {code.split(" ")[0] for code in codes_of(definition("hazard_points"), "stage")}
+    handed_over = dangers[dangers["stage"].isin(["assigned", "rectifying", "to_accept"])]
+    (assign,) = (step for step in loop.transitions if step.to == "assigned")
+    for name in assign.needs:
+        assert 0.9 < handed_over[name].notna().mean() < 1, name  # a register has gaps
+    struck_off = dangers[dangers["stage"] == "struck_off"]
+    for name in ("struck_off_on", "struck_off_reason", "county_review", "city_review", "city_reviewed_on"):
+        assert struck_off[name].notna().all(), name
+    this_month = [day for day in struck_off["struck_off_on"] if (day.year, day.month) == (NOW.year, NOW.month)]
+    assert 3 <= len(this_month) <= 60
+    assert dangers.loc[dangers["stage"] == "reopened", "reopened_reason"].notna().all()
+    for before, after in (("found_on", "deadline_on"), ("found_on", "struck_off_on"), ("found_on", "reopened_on")):
+        both = dangers[[before, after]].dropna()
+        assert (both[before] <= both[after]).all(), after
+    assert (points.loc[points["record_kind"] == "past_event", "stage"].isna()).all()
+
+
+def test_some_grades_are_stated_with_a_reason_and_a_few_without(county: SampleCounty) -> None:
+    points = county.layers["hazard_points"].astype(object).where(lambda frame: frame.notna(), None)
+    contract = definition("hazard_points")
+    rows = [{str(name): value for name, value in row.items()} for row in points.to_dict("records")]
+    differing = [row for row in rows if grades.unreasoned(contract, row)]
+    reasoned = [row for row in rows if row["threat_grade_reason"]]
+    assert 2 <= len(differing) <= 30
+    assert 10 <= len(reasoned) <= 60
+    assert sum(bool(grades.computed_values(contract, row)["threat_grade_at_least"]) for row in rows) > 20
+
+
+def test_monitoring_values_say_when_they_were_stated(county: SampleCounty) -> None:
+    for layer in ("shelters", "rescue_teams", "stock", "experts"):
+        contract, frame = definition(layer), county.layers[layer]
+        for name, stated_at in contract.monitoring_fields.items():
+            assert (frame[name].notna() == frame[stated_at].notna()).all(), name
+            hours = (pd.Timestamp(NOW) - frame[stated_at].dropna()).dt.total_seconds() / 3600
+            stale = (hours > contract.fields[name].stale_after_h).mean()
+            assert 0 < stale < 0.35, name
+    shelters = county.layers["shelters"]
+    away = shapely.distance(shelters.geometry.to_numpy(), shapely.Point(*hazards.INCIDENT))
+    fresh = shelters["occupancy_stated_at"].iloc[np.argsort(away)[:3]].dropna()
+    assert ((pd.Timestamp(NOW) - fresh).dt.total_seconds() < 3600).all()
+
+
+def test_grid_cells_part_the_townships(county: SampleCounty) -> None:
+    cells, outline = county.layers["grid_cells"], county.layers["admin_areas"].geometry.iloc[0]
+    assert 80 <= len(cells) <= 130
+    assert shapely.area(cells.geometry.to_numpy()).sum() == pytest.approx(outline.area, rel=1e-6)
+
+
+def test_drills_follow_plans(county: SampleCounty) -> None:
+    drills, plans = county.layers["drills"], county.layers["response_plans"]
+    assert set(drills["plan"].dropna()) <= set(plans["source_id"])
+    assert drills.loc[drills["status"] == "planned", "held_on"].map(lambda day: day > NOW.date()).all()

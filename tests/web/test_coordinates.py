@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+import json
+import shutil
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+
+from layers import coordinates
 
 Read = Callable[..., list[dict[str, Any]]]
 
@@ -100,3 +108,56 @@ def test_baidu_coordinates_are_turned_back(read: Read) -> None:
 def test_outside_china_nothing_is_shifted(read: Read) -> None:
     (reading,) = read("https://uri.amap.com/marker?position=2.35,48.85")
     assert reading["position"] == [2.35, 48.85]
+
+
+ROOT = Path(__file__).parents[2]
+CONVERT = """
+import { registerHooks } from "node:module";
+registerHooks({ resolve: (name, context, next) => next(/^\\.\\/\\w+$/.test(name) ? `${name}.ts` : name, context) });
+const { fromWgs84, toWgs84 } = await import(process.argv[1]);
+let text = "";
+for await (const part of process.stdin) text += part;
+const change = (one, datum) => ({ from: fromWgs84(one, datum), to: toWgs84(one, datum) });
+const { positions, datums } = JSON.parse(text);
+console.log(JSON.stringify(datums.map((datum) => positions.map((one) => change(one, datum)))));
+"""
+
+
+def converted(positions: list[list[float]], datums: list[str]) -> list[list[dict[str, list[float] | None]]]:
+    """For each datum and position, what the page's own functions make of it, run without a page."""
+    node = shutil.which("node", path=str(Path(sys.executable).parent)) or shutil.which("node")
+    assert node, "no node: ./dev setup"
+    command = [node, "--input-type=module", "--eval", CONVERT, (ROOT / "web" / "src" / "coordinates.ts").as_uri()]
+    question = json.dumps({"positions": positions, "datums": datums})
+    done = subprocess.run(command, input=question, capture_output=True, text=True, check=True)
+    answer: list[list[dict[str, list[float] | None]]] = json.loads(done.stdout)
+    return answer
+
+
+def test_datums_are_changed_as_the_service_changes_them() -> None:
+    """Over a grid of all China and beyond: the same numbers within 0.1 mm, and the same refusals."""
+    lon, lat = (part.ravel() for part in np.meshgrid(np.linspace(70, 140, 71), np.linspace(0, 57, 58)))
+    names = ["WGS 84", "CGCS2000", "GCJ-02", "BD-09"]
+    for datum, found in zip(names, converted(np.column_stack([lon, lat]).tolist(), names), strict=True):
+        ways = {
+            "from": lambda at, datum=datum: coordinates.from_wgs84(at[0], at[1], datum),
+            "to": lambda at, datum=datum: coordinates.to_wgs84(at[0], at[1], datum),
+        }
+        for way, change in ways.items():
+            refused = np.array([one[way] is None for one in found])
+            here = np.array([one[way] for one, no in zip(found, refused, strict=True) if not no])
+            expected = np.column_stack(change(np.array([lon, lat])[:, ~refused]))
+            np.testing.assert_allclose(here, expected, rtol=0, atol=1e-9)
+            assert refused.any() == (datum in coordinates.DATUMS)
+            for at in zip(lon[refused], lat[refused], strict=True):
+                with pytest.raises(coordinates.InvalidValue):
+                    change(np.array(at)[:, None])
+
+
+def test_a_datum_and_back_is_where_it_was() -> None:
+    random = np.random.default_rng(5)
+    places = random.uniform([73.5, 3.4], [135.1, 53.6], (500, 2)).tolist()
+    for datum in ("GCJ-02", "BD-09"):
+        there = [one["from"] for one in converted(places, [datum])[0]]
+        back = [one["to"] for one in converted(there, [datum])[0]]  # type: ignore[arg-type]  # none is refused
+        np.testing.assert_allclose(back, places, rtol=0, atol=1e-9)

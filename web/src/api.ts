@@ -19,7 +19,89 @@ export interface Field {
   type: "text" | "integer" | "number" | "boolean" | "date" | "datetime" | "code" | "codes" | "item";
   label: Words;
   unit?: string | null;
+  note?: Words | null;
   codes?: Code[] | null;
+  /** The layer that an item field points to. */
+  layer?: string | null;
+  /** What follows is told to those who have signed in. */
+  public?: boolean;
+  personal?: boolean;
+  required?: boolean;
+  minimum?: number | null;
+  maximum?: number | null;
+  pattern?: string | null;
+  default?: Scalar | null;
+  /** The headings under which it is met in files. */
+  aliases?: string[];
+  /** Read only: the database computes it. */
+  computed?: boolean;
+  /** The field that says when this value was stated; the value is then a monitoring number. */
+  stated_at?: string | null;
+  stale_after_h?: number | null;
+}
+
+export interface Transition {
+  from: string[];
+  to: string;
+  right: string;
+  needs: string[];
+  clears?: string[];
+  dated?: string | null;
+  label: Words;
+  clause?: Words | null;
+  certainty?: Certainty | null;
+}
+
+/** How sure it is that a clause says so. */
+export type Certainty = "verified" | "secondary" | "unverified";
+
+export interface Gap {
+  id: string;
+  missing: string[];
+  label: Words;
+}
+
+export interface FixedItem {
+  id: string;
+  fields: string[];
+  label: Words;
+}
+
+export interface Workflow {
+  state: string;
+  initial: string;
+  closed: string[];
+  closed_on: string;
+  deadline: string;
+  opened_on?: string | null;
+  grade?: string | null;
+  persons?: string | null;
+  when?: Record<string, Scalar>;
+  clause?: Words | null;
+  certainty?: Certainty | null;
+  transitions: Transition[];
+  gaps?: Gap[];
+  fixed_items?: FixedItem[];
+}
+
+/** A table of limits, from the highest grade to the lowest, which has none. */
+export interface Standard {
+  id: string;
+  title: Words;
+  edition: string;
+  thresholds: { grade: string; at_least: Record<string, number>; more_than: Record<string, number>; clause: string; certainty: Certainty }[];
+}
+
+/** A grade computed by a standard; a stated one counts in its place when it has a reason. */
+export interface ComputedGrade {
+  field: string;
+  stated: string;
+  reason: string;
+  computed: string;
+  at_least?: string | null;
+  standard: Standard;
+  measures: string[];
+  when?: Record<string, Scalar>;
 }
 
 export type Shape =
@@ -66,6 +148,12 @@ export interface Layer {
   map: LayerMap | null;
   tiles: { min_zoom: number; detail_zoom: number };
   nearest: { default: boolean; k: number } | null;
+  workflow?: Workflow | null;
+  computed?: ComputedGrade[];
+  /** The fields whose values age, and which responders may write. */
+  monitoring?: string[];
+  /** What the account may write. */
+  can?: { edit: boolean; monitor: string[] };
 }
 
 export interface Source {
@@ -173,33 +261,84 @@ export interface Nearest {
 /** A refusal of the service, in its own words. */
 export class Problem extends Error {
   readonly status: number;
+  /** Which kind of problem it is, such as `/problems/edit-conflict`; empty when it is not told. */
+  readonly type: string;
+  /** Everything that the refusal says, by name. */
+  readonly members: Record<string, unknown>;
 
-  constructor(status: number, detail: string) {
-    super(detail);
+  constructor(status: number, members: Record<string, unknown>, otherwise = "") {
+    const words = [members.detail, members.title, otherwise].find((one) => typeof one === "string" && one !== "");
+    super(typeof words === "string" ? words : String(status));
     this.status = status;
+    this.type = typeof members.type === "string" ? members.type : "";
+    this.members = members;
   }
 }
 
-async function get<T>(path: string, query: Record<string, string | number | null | undefined> = {}, signal?: AbortSignal): Promise<T> {
-  const given = Object.entries(query).filter(([, value]) => value !== null && value !== undefined && value !== "");
+/** What goes along with every request; the controller sets it. */
+export const along: {
+  /** The session's CSRF token, sent with everything that changes something. */
+  csrf: string | null;
+  /** The moment whose records are read; null: now. */
+  asOf: string | null;
+  /** Asks the user to sign in; whether they did. */
+  signIn: (() => Promise<boolean>) | null;
+  /** Takes on the session that another tab has begun. */
+  refresh: (() => Promise<void>) | null;
+} = { csrf: null, asOf: null, signIn: null, refresh: null };
+
+export type Method = "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
+export type Query = Record<string, string | number | null | undefined>;
+
+/** A path with the parameters that have a value. */
+export function withQuery(path: string, query: Query): string {
+  const given = Object.entries(query).filter(([, value]) => value !== null && value !== undefined);
   const search = new URLSearchParams(given.map(([key, value]) => [key, String(value)])).toString();
-  const response = await fetch(search === "" ? path : `${path}?${search}`, { signal: signal ?? null });
-  if (!response.ok) {
-    const problem = (await response.json().catch(() => null)) as { title?: string; detail?: string } | null;
-    throw new Problem(response.status, problem?.detail ?? problem?.title ?? `${response.status} ${response.statusText}`);
-  }
-  return (await response.json()) as T;
+  return search === "" ? path : `${path}?${search}`;
 }
+
+/** What a request of the session carries besides its own headers. */
+export const sessionHeaders = (): Record<string, string> => (along.csrf === null ? {} : { "X-CSRF-Token": along.csrf });
+
+async function problemOf(response: Response): Promise<Problem> {
+  const members = (await response.json().catch(() => null)) as Record<string, unknown> | null;
+  return new Problem(response.status, members ?? {}, `${response.status} ${response.statusText}`);
+}
+
+/**
+ * Asks the service; a body is sent as JSON, or as the form that it is. When the service wants the user to sign in, they
+ * are asked to, and the request is made again.
+ */
+export async function send(method: Method, path: string, body?: unknown, headers: Record<string, string> = {}, signal?: AbortSignal): Promise<Response> {
+  const form = body instanceof FormData;
+  const once = () => fetch(path, {
+    method,
+    signal: signal ?? null,
+    headers: { ...(body !== undefined && !form && { "Content-Type": "application/json" }), ...(method !== "GET" && sessionHeaders()), ...headers },
+    ...(body !== undefined && { body: form ? body : JSON.stringify(body) }),
+  });
+  let response = await once();
+  if (response.status === 401 && path !== "/session" && along.signIn && (await along.signIn())) response = await once();
+  if (response.ok) return response;
+  const problem = await problemOf(response);
+  if (problem.status !== 403 || problem.members.parameter !== "X-CSRF-Token" || !along.refresh) throw problem;
+  await along.refresh();
+  response = await once();
+  if (response.ok) return response;
+  throw await problemOf(response);
+}
+
+const get = async <T>(path: string, query: Query = {}, signal?: AbortSignal) => (await (await send("GET", withQuery(path, query), undefined, {}, signal)).json()) as T;
 
 export const getService = () => get<Service>("/service");
 
 export const getCollections = async () => (await get<{ collections: Collection[] }>("/collections")).collections;
 
 export const getItem = (layer: string, fid: number, signal?: AbortSignal) =>
-  get<Feature>(`/collections/${layer}/items/${fid}`, {}, signal);
+  get<Feature>(`/collections/${layer}/items/${fid}`, { as_of: along.asOf }, signal);
 
 export const getItems = (layer: string, bbox: number[], limit: number, signal?: AbortSignal) =>
-  get<Items>(`/collections/${layer}/items`, { bbox: bbox.map((n) => n.toFixed(5)).join(","), limit }, signal);
+  get<Items>(`/collections/${layer}/items`, { bbox: bbox.map((n) => n.toFixed(5)).join(","), limit, as_of: along.asOf }, signal);
 
 export const search = async (q: string, near: Position, signal?: AbortSignal) =>
   (await get<{ results: SearchResult[] }>("/search", { q, limit: 8, near: near.map((n) => n.toFixed(5)).join(",") }, signal)).results;
@@ -211,4 +350,98 @@ export interface NearestQuery {
   places: number | null;
 }
 
-export const getNearest = (query: NearestQuery, signal?: AbortSignal) => get<Nearest>("/nearest", { ...query }, signal);
+export const getNearest = (query: NearestQuery, signal?: AbortSignal) => get<Nearest>("/nearest", { ...query, as_of: along.asOf }, signal);
+
+// ---- who one is
+
+export type Right = "read" | "monitor" | "edit" | "review" | "plan" | "publish" | "administer";
+
+export interface Account {
+  name: string | null;
+  role: string | null;
+  rights: Right[];
+  csrf?: string;
+}
+
+export const nobody: Account = { name: null, role: null, rights: [] };
+
+export const getSession = () => get<Account>("/session");
+
+export const beginSession = async (name: string, password: string) => (await (await send("POST", "/session", { name, password })).json()) as Account;
+
+export const endSession = () => send("DELETE", "/session");
+
+// ---- lists
+
+/** Which items of a layer: a list of the workflow, a gap, an area (empty: outside all), text in the name, field values. */
+export interface Filter {
+  state: string | null;
+  missing: string | null;
+  area: string | null;
+  q: string | null;
+  fields: Record<string, string>;
+}
+
+export const noFilter: Filter = { state: null, missing: null, area: null, q: null, fields: {} };
+
+export interface Rows {
+  features: Feature[];
+  /** Where the next page begins; null after the last. */
+  next: string | null;
+}
+
+/** A page of the items that a filter leaves, in the order of their numbers. */
+export async function getRows(layer: string, filter: Filter, limit: number, cursor: string | null, signal?: AbortSignal): Promise<Rows> {
+  const { state, missing, area, q, fields } = filter;
+  const items = await get<Items>(`/collections/${layer}/items`, { ...fields, state, missing, area, q, limit, cursor, as_of: along.asOf }, signal);
+  const next = items.links?.find((link) => link.rel === "next")?.href;
+  return { features: items.features, next: next ? new URL(next, location.origin).searchParams.get("cursor") : null };
+}
+
+export interface BoardState {
+  /** Null: of unknown state. */
+  code: string | null;
+  label: Words;
+  count: number;
+  overdue: number;
+  items: Feature[];
+  more: boolean;
+}
+
+export interface AreaCount {
+  /** Null: outside every area that is known. */
+  name: string | null;
+  open: number;
+  overdue: number;
+  closed_this_month: number;
+}
+
+export interface Board {
+  states: BoardState[];
+  counts: { registered: number; open: number; overdue: number; closed_this_month: number; grade_unknown: number; deadline_unknown: number };
+  by_area: AreaCount[];
+  /** `unknown` of the count are not known to be missing. */
+  gaps: { id: string; label: Words; count: number; unknown: number }[];
+  threatened_persons: { sum: number | null; unknown: number } | null;
+  clause: Words | null;
+  certainty: Certainty | null;
+  today: string;
+}
+
+export const getBoard = (layer: string, limit: number, signal?: AbortSignal) =>
+  get<Board>(`/collections/${layer}/board`, { limit }, signal);
+
+/** One row of the change log. */
+export interface Change {
+  version: number;
+  layer: string;
+  operation: string;
+  count: number;
+  fids: number[] | null;
+  bbox: number[] | null;
+  cells: [number, number][] | null;
+  import_id: number | null;
+  author: string | null;
+  reason: string | null;
+  recorded_at: string;
+}

@@ -1,10 +1,14 @@
 /** What people do, and what follows: state, link, map and requests change here and nowhere else. */
-import { getItem, getItems, getNearest, type Collection, type Feature, type MapCollection, type Service } from "./api";
+import { along, getCollections, getItem, getItems, getNearest, type Collection, type Feature, type MapCollection, type Service } from "./api";
+import { escapeInnermost } from "./edit/escape";
 import { positions, type Geometry, type Position } from "./geometry";
 import { Text } from "./i18n";
+import { LiveChanges } from "./live";
 import type { Hit, MapView } from "./map";
-import { type Asked, isVisible, nothing, remember, type Sheet, type State, Store, themeOf, type ThemeChoice } from "./state";
-import { hasMap } from "./style";
+import { RegistryControl } from "./registry/control";
+import { Session } from "./session";
+import { type Asked, type Editing, isVisible, nothing, remember, type Sheet, type State, Store, themeOf, type ThemeChoice, type Workspace } from "./state";
+import { hasMap, type StyleChoice } from "./style";
 import { rowsOf, skippedByFirst } from "./rows";
 import { type ItemRef, linkedIn, linkOf, type Linked, refOf, refText } from "./url";
 
@@ -21,9 +25,18 @@ export class Controller {
   readonly store: Store<State>;
   readonly hover = new Store<Hit | null>(null);
   readonly service: Service;
-  readonly collections: Collection[];
-  readonly drawn: MapCollection[];
+  /** The layers as the account may see them. */
+  collections: Collection[];
+  drawn: MapCollection[];
+  readonly session: Session;
+  readonly registry: RegistryControl;
+  readonly live: LiveChanges;
   view: MapView | null = null;
+  /** How often the tiles of a layer have changed since the page was opened. */
+  private readonly versions: Record<string, number> = {};
+  private visit = 0;
+  /** The layer whose list is drawn in its place. */
+  private listedOnMap: string | null = null;
   private readonly pending: Record<string, AbortController> = {};
   private toastTimer = 0;
 
@@ -32,6 +45,10 @@ export class Controller {
     this.collections = collections;
     this.drawn = collections.filter(hasMap);
     this.store = new Store(state);
+    along.asOf = state.asOf;
+    this.session = new Session(this);
+    this.registry = new RegistryControl(this);
+    this.live = new LiveChanges(this);
   }
 
   get state(): State {
@@ -56,6 +73,87 @@ export class Controller {
     return isVisible(this.state, this.collections, id);
   }
 
+  // ---- workspaces
+
+  /** The workspaces that the account may see. */
+  get workspaces(): Workspace[] {
+    return this.session.may("read") ? ["respond", "registry"] : ["respond"];
+  }
+
+  /** The workspace that is shown; what is edited is edited on the map. */
+  get shown(): Workspace {
+    return this.state.workspace;
+  }
+
+  /** Whether the map is in sight. */
+  get mapShown(): boolean {
+    return this.shown === "respond" || this.state.editing !== null || (this.session.may("read") && this.registry.view === "map");
+  }
+
+  open(workspace: Workspace): void {
+    if (workspace === this.shown) return;
+    this.set({ workspace, menu: false, picking: false }, "push");
+    this.restyle();
+    this.registry.load();
+    this.registry.draw();
+    void this.list();
+  }
+
+  /** What may be written, as far as the layer says; nothing at an earlier moment. */
+  can(layer: string): { edit: boolean; monitor: string[] } {
+    const known = this.collection(layer)?.layer;
+    if (!known || this.state.asOf !== null) return { edit: false, monitor: [] };
+    return known.can ?? { edit: this.session.may("edit"), monitor: this.session.may("monitor") ? (known.monitoring ?? []) : [] };
+  }
+
+  /** Opens or closes the form of an item. */
+  edit(editing: Editing | null): void {
+    this.set({ editing });
+    if (editing && this.state.phone) this.setSheet("full");
+    this.registry.load(false);
+  }
+
+  /** Shows what was recorded at a moment; null: what is recorded now. */
+  showAsOf(asOf: string | null): void {
+    along.asOf = asOf;
+    this.set({ asOf, board: nothing(), rows: nothing(), chosen: [] }, "push");
+    this.restyle();
+    this.start();
+  }
+
+  /** The account has changed, and with it the fields and rows that are read. */
+  async reload(): Promise<void> {
+    this.collections = await getCollections();
+    this.drawn = this.collections.filter(hasMap);
+    this.visit += 1;
+    const registry = this.session.may("read");
+    this.set({
+      board: nothing(), rows: nothing(), chosen: [],
+      ...(!registry && { workspace: "respond", editing: null }),
+    }, "replace");
+    this.view?.setCollections(this.drawn);
+    this.restyle();
+    this.start();
+    this.live.start();
+  }
+
+  /** Somebody has changed layers: tiles, lists and counts follow; so does the card, when its item is among it. */
+  layersChanged(layers: Set<string>, card: boolean): void {
+    for (const layer of layers) this.versions[layer] = (this.versions[layer] ?? 0) + 1;
+    this.view?.refresh(this.choice);
+    const { incident, selected, listed, editing } = this.state;
+    if (card && selected && !editing) void this.loadCard(selected, false);
+    if (incident && this.ranked.some((one) => layers.has(one.id))) void this.ask(false, true);
+    if (!incident && listed && layers.has(listed)) void this.list();
+    if (layers.has(this.registry.collection?.id ?? "")) this.registry.load();
+  }
+
+  /** This page itself has changed an item; nobody waits for the change log. */
+  itemChanged(item: ItemRef): void {
+    const { selected } = this.state;
+    this.layersChanged(new Set([item.layer]), selected !== null && refText(selected) === refText(item));
+  }
+
   set(patch: Partial<State>, step: Step = "none"): void {
     this.store.set({ ...this.state, ...patch });
     if (step !== "none") this.writeLink(step);
@@ -64,8 +162,8 @@ export class Controller {
   // ---- the link
 
   private linked(): Linked {
-    const { view, incident, hazard, places, tab, selected, switched, lang } = this.state;
-    return { view, incident, hazard, places, tab: incident && tab !== this.ranked[0]?.id ? tab : null, selected, switched, lang };
+    const { workspace, registry, asOf, view, incident, hazard, places, tab, selected, switched, lang } = this.state;
+    return { workspace, registry, asOf, view, incident, hazard, places, tab: incident && tab !== this.ranked[0]?.id ? tab : null, selected, switched, lang };
   }
 
   get link(): string {
@@ -82,7 +180,12 @@ export class Controller {
   restore(): void {
     const linked = linkedIn(location.search);
     const { lang } = this.state;
+    const { registry } = this.state;
+    const relisted = JSON.stringify(registry) !== JSON.stringify(linked.registry) || along.asOf !== linked.asOf;
+    along.asOf = linked.asOf;
     this.set({
+      workspace: linked.workspace, registry: linked.registry, asOf: linked.asOf,
+      ...(relisted && { board: nothing(), rows: nothing(), chosen: [] }),
       incident: linked.incident, hazard: linked.hazard, places: linked.places, tab: linked.tab ?? this.ranked[0]?.id ?? null,
       selected: linked.selected, switched: linked.switched, lang: linked.lang ?? lang,
     });
@@ -100,6 +203,7 @@ export class Controller {
     else this.set({ card: nothing() });
     this.redraw();
     void this.list();
+    this.registry.load();
   }
 
   // ---- the incident
@@ -270,7 +374,7 @@ export class Controller {
 
   async list(): Promise<void> {
     const { listed, incident } = this.state;
-    if (incident || !listed || !this.view) return;
+    if ((incident && this.shown === "respond") || !listed || !this.view) return;
     const bounds = this.view.bounds();
     await this.request("inView", async (signal) => {
       const items = await getItems(listed, bounds, LISTED_ITEMS, signal);
@@ -279,6 +383,7 @@ export class Controller {
   }
 
   setListed(listed: string): void {
+    if (listed === this.state.listed && this.state.inView.status !== "none") return;
     this.set({ listed, inView: nothing() });
     void this.list();
   }
@@ -305,21 +410,44 @@ export class Controller {
     this.restyle();
   }
 
+  /** What the map's style depends on. */
+  get choice(): StyleChoice {
+    const { lang, asOf } = this.state;
+    return {
+      theme: themeOf(this.state),
+      lang,
+      visible: (id) => id !== this.listedOnMap && this.visible(id),
+      tileQuery: (layers) => {
+        const version = layers.reduce((sum, layer) => sum + (this.versions[layer] ?? 0), this.visit);
+        return { v: version === 0 ? null : version, as_of: asOf };
+      },
+    };
+  }
+
   restyle(): void {
     const { lang } = this.state;
     const theme = themeOf(this.state);
     document.documentElement.lang = lang === "zh" ? "zh-Hans" : "en";
     document.documentElement.dataset.theme = theme;
-    document.title = `${this.service.name} · ${this.text.t("respond")}`;
+    document.title = `${this.service.name} · ${this.text.t(this.shown)}`;
     if (!this.view) return;
-    this.view.restyle({ theme, lang, visible: (id) => this.visible(id) });
+    this.view.restyle(this.choice);
     this.redraw();
+  }
+
+  /** Draws a list in place of its layer; null: the layer itself. */
+  drawListed(layer: string | null, features: Feature[]): void {
+    const other = this.listedOnMap !== layer;
+    this.listedOnMap = layer;
+    if (other) this.restyle();
+    this.view?.drawListed(layer, features);
   }
 
   private redraw(): void {
     const { incident, answer, tab, selected } = this.state;
     if (!selected) this.view?.choose([]);
-    this.view?.drawAnswer({ incident, answer: answer.value, tab, selected: selected ? refText(selected) : null });
+    const respond = this.shown === "respond";
+    this.view?.drawAnswer({ incident: respond ? incident : null, answer: respond ? answer.value : null, tab, selected: selected ? refText(selected) : null });
   }
 
   retry(source: string): void {
@@ -357,6 +485,12 @@ export class Controller {
     this.toastTimer = window.setTimeout(() => { this.set({ toast: null }); }, 4000);
   }
 
+  /** Shows an item's place on the map. */
+  showOnMap(item: ItemRef, geometry: Geometry | null): void {
+    if (this.shown === "registry" && !this.mapShown) this.registry.show({ view: "map" });
+    this.select(item, geometry ? { geometry, fly: true } : { fly: true });
+  }
+
   locate(): void {
     navigator.geolocation.getCurrentPosition(
       ({ coords }) => this.view?.fly([coords.longitude, coords.latitude], 14),
@@ -367,17 +501,19 @@ export class Controller {
 
   /** Closes the innermost thing that is open. */
   escape(): void {
-    const { picking, help, menu, copied, selected, legend, phone } = this.state;
+    const { picking, help, menu, copied, selected, legend, phone, signIn, editing, chosen } = this.state;
+    if (escapeInnermost() || signIn || editing) return;
     if (help) this.set({ help: false });
     else if (menu) this.set({ menu: false });
     else if (picking) this.set({ picking: false });
     else if (copied) this.set({ copied: null });
     else if (legend && phone) this.set({ legend: false });
+    else if (chosen.length > 0) this.set({ chosen: [] });
     else if (selected) this.select(null);
   }
 
   /** Asks the service; an older question of the same kind is dropped. False when dropped or failed. */
-  private async request<K extends "answer" | "card" | "inView">(kind: K, ask: (signal: AbortSignal) => Promise<NonNullable<State[K]["value"]>>): Promise<boolean> {
+  async request<K extends "answer" | "card" | "inView" | "board" | "rows">(kind: K, ask: (signal: AbortSignal) => Promise<NonNullable<State[K]["value"]>>): Promise<boolean> {
     this.pending[kind]?.abort();
     const control = new AbortController();
     this.pending[kind] = control;

@@ -2,12 +2,16 @@
  * Coordinates typed or pasted by people: every reading that makes sense, in WGS 84.
  *
  * Chinese map services share GCJ-02 (Amap, Tencent) or BD-09 (Baidu). These are turned back into WGS 84
- * by iteration of the forward shift, and only inside the box in which the shift is applied.
+ * by iteration of the forward shift, and only inside the box in which the shift is applied; with the same numbers as
+ * `layers/coordinates.py`.
  */
 import type { Bounds, Position } from "./geometry";
 import { within } from "./geometry";
 
-export type Datum = "WGS 84" | "GCJ-02" | "BD-09";
+/** CGCS2000 is WGS 84 within half a metre, so its values stay as they are. */
+export type Datum = "WGS 84" | "CGCS2000" | "GCJ-02" | "BD-09";
+
+export const DATUMS: readonly Datum[] = ["WGS 84", "CGCS2000", "GCJ-02", "BD-09"];
 
 export interface Reading {
   /** Longitude and latitude in WGS 84. */
@@ -22,10 +26,15 @@ const CHINA: Bounds = [72.004, 0.8293, 137.8347, 55.8271];
 const AXIS_M = 6378245;
 const ECCENTRICITY2 = 0.006693421622965943;
 const BAIDU = (Math.PI * 3000) / 180;
+/** Degrees: more than BD-09 moves a position anywhere in the box. */
+const LARGEST_SHIFT = 0.05;
+const PRECISION = 1e-9;
 
-/** WGS 84 to GCJ-02; positions outside the box are returned as they are. */
-export function gcj02FromWgs84([lon, lat]: Position): Position {
-  if (!within([lon, lat], CHINA)) return [lon, lat];
+const inChina = ([lon, lat]: Position, margin: number) =>
+  lon >= CHINA[0] - margin && lon <= CHINA[2] + margin && lat >= CHINA[1] - margin && lat <= CHINA[3] + margin;
+
+/** WGS 84 to GCJ-02. */
+function gcj02([lon, lat]: Position): Position {
   const x = lon - 105;
   const y = lat - 35;
   const root = Math.sqrt(Math.abs(x));
@@ -53,36 +62,42 @@ export function bd09FromGcj02([lon, lat]: Position): Position {
   return [radius * Math.cos(angle) + 0.0065, radius * Math.sin(angle) + 0.006];
 }
 
-/** The position that `forward` takes to `target`, to about a millimetre. */
-function inverse(forward: (position: Position) => Position, target: Position): Position {
-  let guess: Position = target;
-  for (let step = 0; step < 30; step++) {
-    const [lon, lat] = forward(guess);
-    const miss: Position = [target[0] - lon, target[1] - lat];
-    guess = [guess[0] + miss[0], guess[1] + miss[1]];
-    if (Math.hypot(...miss) < 1e-9) break;
-  }
-  return guess;
+const SHIFTS: Partial<Record<Datum, (position: Position) => Position>> = {
+  "GCJ-02": gcj02,
+  "BD-09": (position) => bd09FromGcj02(gcj02(position)),
+};
+
+/** A WGS 84 position in a datum; null when that is GCJ-02 or BD-09 and the position lies outside China. */
+export function fromWgs84(position: Position, datum: Datum): Position | null {
+  const shift = SHIFTS[datum];
+  if (!shift) return position;
+  return inChina(position, PRECISION) ? shift(position) : null;
 }
 
-/** GCJ-02 to WGS 84. */
-export const wgs84FromGcj02 = (position: Position): Position =>
-  within(position, CHINA) ? inverse(gcj02FromWgs84, position) : position;
+/** The WGS 84 position of one in a datum, below 0.1 mm; null as for `fromWgs84`. */
+export function toWgs84(position: Position, datum: Datum): Position | null {
+  const shift = SHIFTS[datum];
+  if (!shift) return position;
+  if (!inChina(position, LARGEST_SHIFT)) return null;
+  let [lon, lat] = position;
+  for (let round = 0; round < 10; round++) {
+    const there = shift([lon, lat]);
+    lon += position[0] - there[0];
+    lat += position[1] - there[1];
+  }
+  return inChina([lon, lat], PRECISION) ? [lon, lat] : null;
+}
 
-/** BD-09 to WGS 84. */
-export const wgs84FromBd09 = (position: Position): Position =>
-  within(position, CHINA) ? wgs84FromGcj02(inverse(bd09FromGcj02, position)) : position;
-
-const toWgs84: Record<Datum, (position: Position) => Position> = {
-  "WGS 84": (position) => position,
-  "GCJ-02": wgs84FromGcj02,
-  "BD-09": wgs84FromBd09,
-};
+export const gcj02FromWgs84 = (position: Position): Position => fromWgs84(position, "GCJ-02") ?? position;
+export const wgs84FromGcj02 = (position: Position): Position => toWgs84(position, "GCJ-02") ?? position;
+export const wgs84FromBd09 = (position: Position): Position => toWgs84(position, "BD-09") ?? position;
 
 const isPosition = ([lon, lat]: Position) => Math.abs(lon) <= 180 && Math.abs(lat) <= 90;
 
 function reading(lon: number, lat: number, datum: Datum = "WGS 84"): Reading[] {
-  return isPosition([lon, lat]) ? [{ position: toWgs84[datum]([lon, lat]), datum, likely: false }] : [];
+  if (!isPosition([lon, lat])) return [];
+  // outside China the map services do not shift what they share
+  return [{ position: toWgs84([lon, lat], datum) ?? [lon, lat], datum, likely: false }];
 }
 
 const NUMBER = String.raw`([-+]?\d{1,3}(?:\.\d+)?)`;

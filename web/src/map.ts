@@ -1,16 +1,16 @@
 /** The map: draws the layers, the answer and the selection, and says what people do to it. */
 import {
-  type ErrorEvent, type GeoJSONSource, MapLibreMap, type MapMouseEvent, type MapTouchEvent, type PaddingOptions, ScaleControl, setWorkerUrl,
-  type StyleSpecification,
+  type ErrorEvent, type GeoJSONSource, type MapGeoJSONFeature, MapLibreMap, type MapMouseEvent, type MapTouchEvent, type PaddingOptions, ScaleControl, setWorkerUrl,
+  type StyleSpecification, type VectorTileSource,
 } from "maplibre-gl";
 import "maplibre-gl/dist/maplibre-gl.css";
 import workerUrl from "maplibre-gl/dist/maplibre-gl-worker.mjs?worker&url";
-import type { Geometry, MapCollection, MapSymbol, Nearest, Properties, Service } from "./api";
+import type { Feature, Geometry, MapCollection, MapSymbol, Nearest, Properties, Service } from "./api";
 import { type Bounds, boundsOf, middleOf, type Position } from "./geometry";
 import type { Theme } from "./palette";
 import { ruleIndexOf } from "./rules";
-import { type Drawn, imageId, sourceIdOf, type StyleChoice, styleOf } from "./style";
-import { drawIncident, drawPattern, drawPoint, drawRank, drawSkipped } from "./symbols";
+import { type Drawn, imageId, membersOf, sourceIdOf, type StyleChoice, styleOf, tilesOf } from "./style";
+import { colorOf, drawIncident, drawPattern, drawPoint, drawRank, drawSkipped } from "./symbols";
 
 setWorkerUrl(workerUrl);
 
@@ -42,6 +42,14 @@ export interface MapEvents {
   counted: (counts: Counts) => void;
 }
 
+/** What takes pointer and clicks in place of the app, while something is placed or drawn. */
+export interface Overlay {
+  cursor: string;
+  clicked: (position: Position) => void;
+  doubleClicked: () => void;
+  pointed: (position: Position) => void;
+}
+
 /** How many features of each rule are in view, by layer. */
 export type Counts = Record<string, number[]>;
 
@@ -58,14 +66,19 @@ const LONG_PRESS_MS = 550;
 const HIT_PX = 5;
 const reducedMotion = () => matchMedia("(prefers-reduced-motion: reduce)").matches;
 
+/** The layer and the legend entry that a feature on the map belongs to. */
+const drawnBy = (feature: MapGeoJSONFeature): Drawn =>
+  feature.source === "listed" ? { layer: String(feature.properties.layer), rule: Number(feature.properties.rule) } : (feature.layer.metadata as Drawn);
+
 export class MapView {
   readonly map: MapLibreMap;
   private readonly service: Service;
-  private readonly collections: MapCollection[];
+  private collections: MapCollection[];
   private readonly events: MapEvents;
   private choice: StyleChoice;
   private busyTimer = 0;
   private lastHeld = -Infinity;
+  private overlay: Overlay | null = null;
 
   constructor(container: HTMLElement, service: Service, collections: MapCollection[], view: View, whole: Bounds | null, padding: PaddingOptions, choice: StyleChoice, events: MapEvents) {
     this.service = service;
@@ -121,7 +134,7 @@ export class MapView {
     const own = new Set(this.collections.filter((one) => one.layer.map.group !== "basemap").map((one) => one.id));
     return this.map.getLayersOrder().filter((id) => {
       const [layer = "", , part = ""] = id.split(":");
-      return own.has(layer) && ["point", "line", "fill", "outline"].includes(part);
+      return layer === "listed" || (own.has(layer) && ["point", "line", "fill", "outline"].includes(part));
     });
   }
 
@@ -145,6 +158,10 @@ export class MapView {
       else console.error(event.error);
     });
     map.on("mousemove", (event) => {
+      if (this.overlay) {
+        this.overlay.pointed(event.lngLat.toArray());
+        return;
+      }
       const hit = this.hitAt(event);
       map.getCanvas().style.cursor = hit ? "pointer" : "";
       events.hovered(hit);
@@ -155,8 +172,14 @@ export class MapView {
     map.on("movestart", () => {
       events.hovered(null);
     });
+    map.on("dblclick", (event) => {
+      if (!this.overlay) return;
+      event.preventDefault();
+      this.overlay.doubleClicked();
+    });
     map.on("click", (event) => {
-      events.clicked(this.hitAt(event), event.lngLat.toArray());
+      if (this.overlay) this.overlay.clicked(event.lngLat.toArray());
+      else events.clicked(this.hitAt(event), event.lngLat.toArray());
     });
     map.on("contextmenu", (event) => {
       event.preventDefault();
@@ -168,7 +191,7 @@ export class MapView {
   /** Some phones send both a menu event and a long press; the second is dropped. */
   private hold(position: Position): void {
     const now = performance.now();
-    if (now - this.lastHeld > 1000) this.events.held(position);
+    if (now - this.lastHeld > 1000 && !this.overlay) this.events.held(position);
     this.lastHeld = now;
   }
 
@@ -191,7 +214,7 @@ export class MapView {
     const box: [[number, number], [number, number]] = [[point.x - HIT_PX, point.y - HIT_PX], [point.x + HIT_PX, point.y + HIT_PX]];
     const found = this.map.queryRenderedFeatures(box, { layers: this.interactive() })[0];
     if (!found || typeof found.id !== "number") return null;
-    const drawn = found.layer.metadata as Drawn;
+    const drawn = drawnBy(found);
     return { layer: drawn.layer, rule: drawn.rule, fid: found.id, properties: found.properties as Properties, x: point.x, y: point.y };
   }
 
@@ -209,7 +232,7 @@ export class MapView {
     const counts: Counts = {};
     const seen = new Set<string>();
     for (const feature of this.map.queryRenderedFeatures({ layers: this.interactive() })) {
-      const { layer, rule } = feature.layer.metadata as Drawn;
+      const { layer, rule } = drawnBy(feature);
       const key = `${layer}.${feature.id}`;
       if (seen.has(key)) continue;
       seen.add(key);
@@ -217,6 +240,21 @@ export class MapView {
       row[rule] = (row[rule] ?? 0) + 1;
     }
     return counts;
+  }
+
+  /** The account sees other layers or fields. */
+  setCollections(collections: MapCollection[]): void {
+    this.collections = collections;
+  }
+
+  /** Asks again for the tiles of the sources whose layers have changed; what is drawn stays until they come. */
+  refresh(choice: StyleChoice): void {
+    this.choice = choice;
+    for (const [id, members] of membersOf(this.collections)) {
+      const source = this.map.getSource<VectorTileSource>(id);
+      const tiles = tilesOf(members, choice);
+      if (source && source.tiles[0] !== tiles) source.setTiles([tiles]);
+    }
   }
 
   /** Theme, language or switches have changed. */
@@ -228,7 +266,7 @@ export class MapView {
   /** The style as it should be now, with what is drawn for the moment. */
   private style(): StyleSpecification {
     const style = styleOf(this.service, this.collections, this.choice);
-    for (const id of ["answer", "chosen"]) {
+    for (const id of ["answer", "chosen", "editing", "listed"]) {
       const kept = this.data[id];
       const source = style.sources[id];
       if (kept && source?.type === "geojson") source.data = kept;
@@ -238,15 +276,43 @@ export class MapView {
 
   private readonly data: Record<string, GeoJSON.FeatureCollection> = {};
 
-  private setData(id: "answer" | "chosen", features: GeoJSON.Feature[]): void {
+  private setData(id: "answer" | "chosen" | "editing" | "listed", features: GeoJSON.Feature[]): void {
     const data: GeoJSON.FeatureCollection = { type: "FeatureCollection", features };
     this.data[id] = data;
     this.map.getSource<GeoJSONSource>(id)?.setData(data);
   }
 
+  /** Draws the items of a list as their layer would. */
+  drawListed(layer: string | null, features: Feature[]): void {
+    const collection = this.collections.find((one) => one.id === layer);
+    if (!collection && !this.data.listed) return;
+    const drawn = collection ? features.filter((one) => (one.geometry as Geometry | null) !== null) : [];
+    this.setData("listed", drawn.map(({ id, geometry, properties }) => {
+      const rule = collection ? ruleIndexOf(collection.layer.map, properties) : -1;
+      const symbol = collection?.layer.map.rules[rule];
+      const fid = Number(String(id).split(".").at(-1));
+      return {
+        type: "Feature", id: fid, geometry,
+        properties: { layer, rule, fid, name: properties[collection?.layer.name_field ?? "name"] ?? "", image: imageId("rule", layer ?? "", rule, this.choice.theme), color: symbol ? colorOf(symbol.symbol, this.choice.theme) : "#6B6F76" },
+      };
+    }));
+  }
+
   /** Outlines what is selected. */
   choose(geometries: Geometry[]): void {
     this.setData("chosen", geometries.map((geometry) => ({ type: "Feature", geometry, properties: {} })));
+  }
+
+  /** Gives pointer and clicks to an overlay, or back to the app. */
+  takeOver(overlay: Overlay | null): void {
+    this.overlay = overlay;
+    this.map.getCanvas().style.cursor = overlay?.cursor ?? "";
+    if (overlay) this.events.hovered(null);
+  }
+
+  /** Draws what is edited: each feature has a `kind`, `shape`, `old`, `sketch` or `crossing`. */
+  drawEditing(features: GeoJSON.Feature[]): void {
+    this.setData("editing", features);
   }
 
   /** Draws incident, ranks, lines and what was not chosen. */

@@ -9,11 +9,13 @@ export interface Palette {
   halo: string;
   route: string;
   skipped: string;
+  edited: string;
+  crossing: string;
 }
 
 export const palettes: Record<Theme, Palette> = {
-  light: { land: "#F3F1EA", built: "#E8E4DC", casing: "#B9B1A0", label: "#2B3138", halo: "#FFFFFF", route: "#0B4FD6", skipped: "#6B6F76" },
-  dark: { land: "#1A2026", built: "#232A31", casing: "#10151A", label: "#D9DFE5", halo: "#11161B", route: "#6FA8FF", skipped: "#A8B2BC" },
+  light: { land: "#F3F1EA", built: "#E8E4DC", casing: "#B9B1A0", label: "#2B3138", halo: "#FFFFFF", route: "#0B4FD6", skipped: "#6B6F76", edited: "#8A1FB8", crossing: "#A3001C" },
+  dark: { land: "#1A2026", built: "#232A31", casing: "#10151A", label: "#D9DFE5", halo: "#11161B", route: "#6FA8FF", skipped: "#A8B2BC", edited: "#D79BFF", crossing: "#FF8F94" },
 };
 
 export const INK = "#1B1F24";

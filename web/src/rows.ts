@@ -28,7 +28,7 @@ export function skippedByFirst(state: State): { nearer: Skipped[]; farther: Skip
 
 /** All rows of the list that is shown. */
 export function rowsOf(state: State): Row[] {
-  if (!state.incident) {
+  if (!state.incident || state.workspace === "registry") {
     return (state.inView.value?.features ?? []).flatMap((feature): Row[] => {
       const item = refOf(String(feature.id)) ?? (state.listed ? { layer: state.listed, fid: Number(feature.id) } : null);
       return item ? [{ id: `${item.layer}.${item.fid}`, item, geometry: feature.geometry }] : [];

@@ -1,5 +1,5 @@
 /** What the app knows at the moment, in one place. */
-import type { Collection, Feature, Lang, Nearest } from "./api";
+import type { Account, Board, Collection, Feature, Filter, Lang, Nearest, Rows } from "./api";
 import type { Position } from "./geometry";
 import type { Counts, View } from "./map";
 import type { Theme } from "./palette";
@@ -21,10 +21,52 @@ export interface InView {
   more: boolean;
 }
 
+export type Workspace = "respond" | "registry";
+
+/** The ways in which the registry shows a layer. */
+export type RegistryView = "board" | "table" | "map";
+
+/** What the registry shows. */
+export interface Registry {
+  /** Null: the first layer that has a workflow. */
+  layer: string | null;
+  view: RegistryView;
+  filter: Filter;
+}
+
+/** A call to sign in: the user's own wish, or a session that has ended in the middle of work. */
+export type SignIn = "asked" | "ended";
+
+/** What is edited: an item, or with no number a new one. */
+export interface Editing {
+  layer: string;
+  fid: number | null;
+}
+
+/** Whether changes are told as they happen, and since when that is so. */
+export interface Live {
+  on: boolean;
+  since: number | null;
+}
+
 export interface State {
   lang: Lang;
   theme: ThemeChoice;
   systemTheme: Theme;
+  workspace: Workspace;
+  account: Account;
+  /** Whether the user is being asked to sign in, and why. */
+  signIn: SignIn | null;
+  /** The moment whose records are shown, in the words of the link; null: now. Nothing can be changed then. */
+  asOf: string | null;
+  registry: Registry;
+  board: Asked<Board>;
+  /** The items of the table and of the registry's map, as far as they have been asked for. */
+  rows: Asked<Rows>;
+  /** The items chosen in the table. */
+  chosen: number[];
+  editing: Editing | null;
+  live: Live;
   view: View;
   incident: Position | null;
   hazard: string | null;

@@ -9,7 +9,7 @@ import type {
   StyleSpecification,
   SymbolLayerSpecification,
 } from "maplibre-gl";
-import type { Collection, Lang, MapCollection, MapSymbol, Rule, Service } from "./api";
+import { type Collection, type Lang, type MapCollection, type MapSymbol, type Query, type Rule, type Service, withQuery } from "./api";
 import { type Palette, palettes, textColor, type Theme } from "./palette";
 import { underRule } from "./rules";
 import { colorOf, fillOutline, isPoint, opacityOf } from "./symbols";
@@ -20,6 +20,8 @@ export interface StyleChoice {
   lang: Lang;
   /** Whether a layer, a raster or `online` is switched on. */
   visible: (id: string) => boolean;
+  /** What the tiles of some layers are asked with: a version that grows with their changes, the moment that is shown. */
+  tileQuery: (layers: string[]) => Query;
 }
 
 /** What a style layer draws; kept in its `metadata`. */
@@ -52,13 +54,23 @@ function attributionOf(collections: MapCollection[]): string {
   return [...new Set(lines)].join(" · ");
 }
 
-function sources(service: Service, collections: MapCollection[]): Record<string, SourceSpecification> {
+/** The address of the tiles of a source. */
+export function tilesOf(members: MapCollection[], choice: StyleChoice): string {
+  const layers = members.map((member) => member.id);
+  return withQuery(`${location.origin}/tiles/${layers.join(",")}/{z}/{x}/{y}.mvt`, choice.tileQuery(layers));
+}
+
+/** The layers that each source holds. */
+export function membersOf(collections: MapCollection[]): Map<string, MapCollection[]> {
+  return Map.groupBy(collections, sourceIdOf);
+}
+
+function sources(service: Service, collections: MapCollection[], choice: StyleChoice): Record<string, SourceSpecification> {
   const made: Record<string, SourceSpecification> = {};
-  for (const id of new Set(collections.map(sourceIdOf))) {
-    const members = collections.filter((collection) => sourceIdOf(collection) === id);
+  for (const [id, members] of membersOf(collections)) {
     made[id] = {
       type: "vector",
-      tiles: [`${location.origin}/tiles/${members.map((member) => member.id).join(",")}/{z}/{x}/{y}.mvt`],
+      tiles: [tilesOf(members, choice)],
       minzoom: Math.min(...members.map((member) => member.layer.tiles.min_zoom)),
       maxzoom: TILE_MAX_ZOOM,
       attribution: attributionOf(members),
@@ -292,6 +304,7 @@ function momentLayers(palette: Palette): LayerSpecification[] {
   };
   const textPaint = { "text-color": palette.label, "text-halo-color": palette.halo, "text-halo-width": 1.5 };
   return [
+    ...listedLayers(palette),
     { id: "chosen:area", source: "chosen", type: "fill", filter: ["==", ["geometry-type"], "Polygon"], paint: { "fill-color": palette.route, "fill-opacity": 0.08 } },
     { id: "chosen:line", source: "chosen", type: "line", filter: ["!=", ["geometry-type"], "Point"], layout: { "line-join": "round", "line-cap": "round" }, paint: { "line-color": palette.route, "line-width": 4, "line-opacity": 0.85 } },
     {
@@ -326,6 +339,49 @@ function momentLayers(palette: Palette): LayerSpecification[] {
       id: "answer:incident", source: "answer", type: "symbol", filter: ["==", ["get", "kind"], "incident"],
       layout: { "icon-image": "incident", "icon-allow-overlap": true },
     },
+    ...editingLayers(palette),
+  ];
+}
+
+/** The items of a list, drawn in place of their layer. */
+function listedLayers(palette: Palette): LayerSpecification[] {
+  return [
+    { id: "listed:fill", source: "listed", type: "fill", filter: ["==", ["geometry-type"], "Polygon"], paint: { "fill-color": ["get", "color"], "fill-opacity": 0.45 } },
+    { id: "listed:outline", source: "listed", type: "line", filter: ["!=", ["geometry-type"], "Point"], layout: { "line-join": "round", "line-cap": "round" }, paint: { "line-color": ["get", "color"], "line-width": 3 } },
+    {
+      id: "listed:point", source: "listed", type: "symbol", filter: ["==", ["geometry-type"], "Point"],
+      layout: {
+        "icon-image": ["get", "image"], "icon-allow-overlap": true,
+        "text-field": ["step", ["zoom"], "", 12, ["get", "name"]], "text-font": [`${FONT} Regular`], "text-size": 12,
+        "text-variable-anchor": ["top", "bottom", "left", "right"], "text-radial-offset": 1.3, "text-justify": "auto", "text-optional": true, "text-max-width": 9,
+      },
+      paint: { "text-color": palette.label, "text-halo-color": palette.halo, "text-halo-width": 1.5 },
+    },
+  ];
+}
+
+/** What is edited or compared: the shape as it is, as it was, what is being drawn, and where a boundary crosses itself. */
+function editingLayers(palette: Palette): LayerSpecification[] {
+  const kinds = (...names: string[]): ExpressionSpecification => ["in", ["get", "kind"], ["literal", names]];
+  const points: ExpressionSpecification = ["==", ["geometry-type"], "Point"];
+  const round = { "line-join": "round", "line-cap": "round" } as const;
+  return [
+    { id: "editing:area", source: "editing", type: "fill", filter: kinds("shape", "sketch"), paint: { "fill-color": palette.edited, "fill-opacity": 0.14 } },
+    { id: "editing:casing", source: "editing", type: "line", filter: ["!", points], layout: round, paint: { "line-color": palette.halo, "line-width": 6, "line-opacity": 0.8 } },
+    { id: "editing:line", source: "editing", type: "line", filter: kinds("shape", "sketch"), layout: round, paint: { "line-color": palette.edited, "line-width": 3 } },
+    { id: "editing:old", source: "editing", type: "line", filter: kinds("old"), layout: { "line-join": "round" }, paint: { "line-color": palette.skipped, "line-width": 3, "line-dasharray": [2, 1.5] } },
+    {
+      id: "editing:point", source: "editing", type: "circle", filter: ["all", points, kinds("shape")],
+      paint: { "circle-radius": 9, "circle-color": palette.edited, "circle-stroke-color": palette.halo, "circle-stroke-width": 3 },
+    },
+    {
+      id: "editing:old-point", source: "editing", type: "circle", filter: ["all", points, kinds("old")],
+      paint: { "circle-radius": 9, "circle-color": palette.skipped, "circle-opacity": 0.25, "circle-stroke-color": palette.skipped, "circle-stroke-width": 3 },
+    },
+    {
+      id: "editing:crossing", source: "editing", type: "circle", filter: ["all", points, kinds("crossing")],
+      paint: { "circle-radius": 11, "circle-color": palette.crossing, "circle-opacity": 0.15, "circle-stroke-color": palette.crossing, "circle-stroke-width": 3 },
+    },
   ];
 }
 
@@ -349,7 +405,7 @@ export function styleOf(service: Service, collections: MapCollection[], choice: 
   layers.push(...baseLines, ...areas, ...lines, ...lineLabels, ...places, ...points, ...momentLayers(palette));
   return {
     version: 8,
-    sources: { ...sources(service, collections), chosen: { type: "geojson", data: empty }, answer: { type: "geojson", data: empty } },
+    sources: { ...sources(service, collections, choice), listed: { type: "geojson", data: empty }, chosen: { type: "geojson", data: empty }, answer: { type: "geojson", data: empty }, editing: { type: "geojson", data: empty } },
     layers,
   };
 }

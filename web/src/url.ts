@@ -1,7 +1,8 @@
 /** The part of the state that a link keeps. Positions are always longitude, latitude. */
-import type { Lang } from "./api";
+import { type Filter, type Lang, noFilter } from "./api";
 import type { Position } from "./geometry";
 import type { View } from "./map";
+import type { Registry, RegistryView, Workspace } from "./state";
 
 /** A feature by layer and number, written `shelters.81`. */
 export interface ItemRef {
@@ -10,6 +11,10 @@ export interface ItemRef {
 }
 
 export interface Linked {
+  workspace: Workspace;
+  registry: Registry;
+  /** The moment whose records are shown, as RFC 3339; null: now. */
+  asOf: string | null;
   view: View | null;
   incident: Position | null;
   hazard: string | null;
@@ -38,6 +43,37 @@ function positionOf(lon: number | undefined, lat: number | undefined): Position 
   return lon !== undefined && lat !== undefined && Math.abs(lon) <= 180 && Math.abs(lat) <= 90 ? [lon, lat] : null;
 }
 
+const FILTERS = ["state", "missing", "area", "q"] as const;
+const VIEWS: RegistryView[] = ["board", "table", "map"];
+
+function registryIn(query: URLSearchParams): Registry {
+  const fields: Filter["fields"] = {};
+  for (const pair of query.getAll("where")) {
+    const [name, value] = [pair.slice(0, pair.indexOf(":")), pair.slice(pair.indexOf(":") + 1)];
+    if (/^[a-z]\w*$/.test(name)) fields[name] = value;
+  }
+  const filter: Filter = { ...noFilter, fields };
+  for (const name of FILTERS) filter[name] = query.get(name);
+  return { layer: query.get("layer"), view: VIEWS.find((one) => one === query.get("as")) ?? "board", filter };
+}
+
+function registryParts({ layer, view, filter }: Registry): [string, string][] {
+  const parts: [string, string][] = layer ? [["layer", layer]] : [];
+  if (view !== "board") parts.push(["as", view]);
+  for (const name of FILTERS) {
+    const value = filter[name];
+    if (value !== null) parts.push([name, value]);
+  }
+  for (const [name, value] of Object.entries(filter.fields)) parts.push(["where", `${name}:${value}`]);
+  return parts;
+}
+
+/** A moment of a link, or null when it is none. */
+function momentIn(text: string | null): string | null {
+  const moment = text === null ? Number.NaN : Date.parse(text);
+  return Number.isNaN(moment) ? null : new Date(moment).toISOString();
+}
+
 /** What a link says; what it does not say, or says wrongly, is null. */
 export function linkedIn(search: string): Linked {
   const query = new URLSearchParams(search);
@@ -50,6 +86,9 @@ export function linkedIn(search: string): Linked {
     for (const layer of query.get(key)?.split(",") ?? []) if (layer !== "") switched[layer] = on;
   }
   return {
+    workspace: query.get("w") === "registry" ? "registry" : "respond",
+    registry: registryIn(query),
+    asOf: momentIn(query.get("t")),
     view: at && zoom !== undefined ? { lon: at[0], lat: at[1], zoom: Math.min(19, Math.max(3, zoom)) } : null,
     incident: positionOf(...((numbers(query.get("at"), 2) ?? []) as [number?, number?])),
     hazard: query.get("hazard"),
@@ -63,8 +102,10 @@ export function linkedIn(search: string): Linked {
 
 /** The link that keeps this state. */
 export function linkOf(linked: Linked): string {
-  const parts: [string, string][] = [["w", "respond"]];
+  const parts: [string, string][] = [["w", linked.workspace]];
   const { view, incident, selected } = linked;
+  if (linked.workspace === "registry") parts.push(...registryParts(linked.registry));
+  if (linked.asOf) parts.push(["t", linked.asOf.replace(/\.000Z$/, "Z")]);
   if (view) parts.push(["view", `${Number(view.zoom.toFixed(2))},${view.lon.toFixed(5)},${view.lat.toFixed(5)}`]);
   if (incident) parts.push(["at", incident.map((n) => Number(n.toFixed(6))).join(",")]);
   if (linked.hazard) parts.push(["hazard", linked.hazard]);
@@ -76,5 +117,5 @@ export function linkOf(linked: Linked): string {
     if (layers.length > 0) parts.push([key, layers.join(",")]);
   }
   if (linked.lang) parts.push(["lang", linked.lang]);
-  return `/?${parts.map(([key, value]) => `${key}=${encodeURIComponent(value).replaceAll("%2C", ",")}`).join("&")}`;
+  return `/?${parts.map(([key, value]) => `${key}=${encodeURIComponent(value).replaceAll("%2C", ",").replaceAll("%3A", ":")}`).join("&")}`;
 }

@@ -19,21 +19,34 @@ export function valueText(field: Field, value: Value, text: Text): string | null
 }
 
 export interface CardRow {
-  name: string;
+  field: Field;
   label: string;
-  value: string;
+  /** Null: unknown, and listed since it can be stated here. */
+  value: string | null;
+  /** How old a monitoring number is. */
+  age: Age | null;
 }
 
-/** The filled-in fields of a feature, and the labels of those that are unknown. */
-export function cardRows(collection: Collection, properties: Properties, text: Text): { known: CardRow[]; unknown: string[] } {
+/** How old a field's own value is, where the layer says; too old after as many hours as its definition allows. */
+function ageOfField(field: Field, properties: Properties, value: string | null, text: Text): Age | null {
+  if (!field.stated_at || value === null) return null;
+  const seconds = secondsSince(properties[field.stated_at]);
+  if (seconds === null) return { text: text.t("age_unknown"), stale: true };
+  return { text: text.age(seconds), stale: typeof field.stale_after_h === "number" && seconds > field.stale_after_h * 3600 };
+}
+
+/** The filled-in fields of a feature and those in `always`, and the labels of those that are unknown. */
+export function cardRows(collection: Collection, properties: Properties, text: Text, always: string[] = []): { known: CardRow[]; unknown: string[] } {
   const known: CardRow[] = [];
   const unknown: string[] = [];
-  for (const field of collection.layer.fields) {
-    if (field.name === collection.layer.name_field || field.name === "stated_at") continue;
+  const { fields, name_field } = collection.layer;
+  const moments = fields.map((field) => field.stated_at);
+  for (const field of fields) {
+    if (field.name === name_field || field.name === "stated_at" || moments.includes(field.name)) continue;
     const value = valueText(field, properties[field.name], text);
     const label = field.label[text.lang];
-    if (value === null) unknown.push(label);
-    else known.push({ name: field.name, label, value });
+    if (value === null && !always.includes(field.name)) unknown.push(label);
+    else known.push({ field, label, value, age: ageOfField(field, properties, value, text) });
   }
   return { known, unknown };
 }

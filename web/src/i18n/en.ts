@@ -92,6 +92,11 @@ export const en: Words = {
   number: "No. {n}",
   flag_location_doubt: "location in doubt",
   flag_capacity_zero: "capacity given as 0",
+  edit: "Edit",
+  history: "History",
+  still_true: "Still true",
+  still_true_hint: "Sets the date of the data to now",
+  state_now: "State {label} now",
   zoom_to: "Zoom to",
 
   legend: "Legend",

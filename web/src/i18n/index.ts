@@ -22,7 +22,12 @@ export class Text {
 
   /** The words for `key`, with `{name}` filled in. */
   t(key: Key, fill: Fill = {}): string {
-    return words[this.lang][key].replace(/\{(\w+)(?:\|([^|}]*)\|([^}]*))?\}/g, (_, name: string, one?: string, many?: string) => {
+    return this.fill(words[this.lang][key], fill);
+  }
+
+  /** A template with `{name}` filled in. */
+  fill(template: string, fill: Fill): string {
+    return template.replace(/\{(\w+)(?:\|([^|}]*)\|([^}]*))?\}/g, (_, name: string, one?: string, many?: string) => {
       const value = fill[name] ?? "";
       if (one !== undefined && many !== undefined) return Number(value) === 1 ? one : many;
       return typeof value === "number" ? this.number.format(value) : value;
@@ -63,6 +68,16 @@ export class Text {
   time(iso: string): string {
     const moment = new Date(iso);
     return Number.isNaN(moment.getTime()) ? iso : this.moment.format(moment);
+  }
+
+  /** The time of day of a moment. */
+  clock(moment: number): string {
+    return new Date(moment).toLocaleTimeString("en-GB", { hour: "2-digit", minute: "2-digit" });
+  }
+
+  /** A day, without the year when it is the year of `today`. */
+  day(date: string, today: string): string {
+    return date.slice(0, 4) === today.slice(0, 4) ? date.slice(5, 10) : date.slice(0, 10);
   }
 
   /** The label of a code, or the code itself. */

@@ -90,6 +90,11 @@ export const zh = {
   number: "编号 {n}",
   flag_location_doubt: "位置存疑",
   flag_capacity_zero: "容量填报为 0",
+  edit: "编辑",
+  history: "历史",
+  still_true: "情况无变化",
+  still_true_hint: "把数据时间改为现在",
+  state_now: "填报{label}",
   zoom_to: "定位",
 
   legend: "图例",

@@ -1,14 +1,18 @@
+import { useState } from "preact/hooks";
 import { positions } from "../geometry";
 import { coordinateText } from "../coordinates";
 import { useApp } from "../context";
+import { HistoryPanel, MonitorForm, startEdit } from "../edit";
 import { ruleIndexOf } from "../rules";
+import { refText } from "../url";
 import { ageOf, cardRows, secondsSince } from "../values";
 import { SymbolPicture } from "./symbol_picture";
 
 /** The fields of the selected feature: what is known, what is not, and where it comes from. */
-export function CardBody() {
+export function CardBody({ onHistory }: { onHistory?: () => void }) {
   const { act, state, text } = useApp();
   const { card, selected } = state;
+  const [stated, setStated] = useState<string | null>(null);
   const collection = selected ? act.collection(selected.layer) : undefined;
   if (card.status === "failed") {
     return (
@@ -18,9 +22,10 @@ export function CardBody() {
       </p>
     );
   }
-  if (!card.value || !collection) return <div class="skeleton" aria-label={text.t("loading")}><i /><i /><i /></div>;
+  if (!card.value || !collection || !selected) return <div class="skeleton" aria-label={text.t("loading")}><i /><i /><i /></div>;
   const { properties, geometry } = card.value;
-  const { known, unknown } = cardRows(collection, properties, text);
+  const can = act.can(selected.layer);
+  const { known, unknown } = cardRows(collection, properties, text, can.monitor);
   const age = ageOf(secondsSince(properties.stated_at), text);
   const flags = Array.isArray(properties.flags) ? properties.flags : [];
   const source = collection.sources.find((one) => one.id === properties.source);
@@ -33,8 +38,23 @@ export function CardBody() {
         {flags.map((flag) => <span key={flag} class="chip stale">{text.try(`flag_${flag}`, flag)}</span>)}
       </p>
       <dl class="fields">
-        {known.map(({ name, label, value }) => (
-          <div key={name}><dt>{label}</dt><dd>{value}</dd></div>
+        {known.map(({ field, label, value, age: ofValue }) => (
+          <div key={field.name} data-name={field.name}>
+            <dt>{label}</dt>
+            {stated === `${refText(selected)}.${field.name}` && card.value ? (
+              <dd><MonitorForm {...selected} field={field} feature={card.value} onClose={() => { setStated(null); }} /></dd>
+            ) : (
+              <dd>
+                {value ?? <span class="muted">{text.t("unknown")}</span>}
+                {ofValue && <> <span class={ofValue.stale ? "chip stale" : "chip"}>{ofValue.text}</span></>}
+                {can.monitor.includes(field.name) && (
+                  <button type="button" class="icon-button pencil" aria-label={text.t("state_now", { label })} title={text.t("state_now", { label })} onClick={() => { setStated(`${refText(selected)}.${field.name}`); }}>
+                    <svg viewBox="0 0 16 16" aria-hidden="true"><path d="m3 13 .7-3L10.5 3.2l2.3 2.3L6 12.3z" /></svg>
+                  </button>
+                )}
+              </dd>
+            )}
+          </div>
         ))}
         {point && <div><dt>{text.t("position")}</dt><dd class="digits">{coordinateText(point)}</dd></div>}
         {typeof properties.source === "string" && <div><dt>{text.t("source")}</dt><dd>{source ? `${source.name} · ${source.attribution}` : properties.source}</dd></div>}
@@ -45,6 +65,11 @@ export function CardBody() {
         {point && <button type="button" onClick={() => { act.setIncident(point); }}>{text.t("incident_here")}</button>}
         <button type="button" onClick={() => { if (positions(geometry).length > 0) act.flyTo(geometry); }}>{text.t("zoom_to")}</button>
         <button type="button" onClick={() => { void act.copy(location.origin + act.link, false); }}>{text.t("copy_link")}</button>
+        {can.edit && <button type="button" data-edit onClick={() => { startEdit(act, selected); }}>{text.t("edit")}</button>}
+        {can.edit && collection.layer.fields.some((field) => field.name === "stated_at") && (
+          <button type="button" title={text.t("still_true_hint")} onClick={() => { void act.registry.confirm(selected.layer, selected.fid); }}>{text.t("still_true")}</button>
+        )}
+        {onHistory && <button type="button" onClick={onHistory}>{text.t("history")}</button>}
       </p>
     </>
   );
@@ -54,8 +79,12 @@ export function CardBody() {
 export function Card() {
   const { act, state, text } = useApp();
   const { card, selected } = state;
+  const [past, setPast] = useState<string | null>(null);
   if (!selected) return null;
   const collection = act.collection(selected.layer);
+  if (past === refText(selected)) {
+    return <HistoryPanel {...selected} name={card.value ? act.nameOf(card.value, selected.layer) : refText(selected)} onClose={() => { setPast(null); }} />;
+  }
   const rule = collection?.layer.map && card.value ? collection.layer.map.rules[ruleIndexOf(collection.layer.map, card.value.properties)] : undefined;
   return (
     <section class="card" aria-label={text.t("details")}>
@@ -67,7 +96,7 @@ export function Card() {
           {rule && <p class="muted">{rule.label[state.lang]}</p>}
         </div>
       </header>
-      <div class="card-body"><CardBody /></div>
+      <div class="card-body"><CardBody onHistory={() => { setPast(refText(selected)); }} /></div>
     </section>
   );
 }

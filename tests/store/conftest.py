@@ -1,0 +1,167 @@
+"""What the tests of the store share: a check of table, history and log against each other, row by row."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from itertools import groupby
+from typing import Any, NamedTuple
+
+import pytest
+
+from layers.catalog import catalog
+from layers.database import Cursor, look_back, rows, sql
+
+Audit = Callable[..., list[str]]
+State = dict[tuple[str, int], int]
+LOG = """
+SELECT version, change, layer, operation, count, fids, recorded_at, top_change, lower(late), upper(late)
+FROM leeward.changes ORDER BY version
+"""
+
+
+class Entry(NamedTuple):
+    """A row of the log."""
+
+    version: int | None
+    change: int
+    layer: str
+    operation: str
+    count: int
+    fids: list[int] | None
+    recorded_at: Any
+    top_change: int
+    late_from: int | None
+    late_to: int | None
+
+
+class Store:
+    """Table, history and log of all layers, read in one go."""
+
+    def __init__(self, cursor: Cursor) -> None:
+        self.cursor = cursor
+        self.faults: list[str] = []
+        self.now: State = {}
+        self.lives: dict[tuple[str, int, int, int], int] = defaultdict(int)
+        self.begun: dict[tuple[str, int], set[int]] = defaultdict(set)
+        self.ended: dict[tuple[str, int], set[int]] = defaultdict(set)
+        self.log = [Entry(*row) for row in rows(cursor, LOG)]
+        for layer in catalog():
+            self._read(layer)
+
+    def _read(self, layer: str) -> None:
+        query = "SELECT fid, change, NULL FROM {} UNION ALL SELECT fid, change, ended_change FROM {}"
+        tables = sql.Identifier("layers", layer), sql.Identifier("history", layer)
+        for fid, change, ended in rows(self.cursor, sql.SQL(query).format(*tables)):
+            self.begun[layer, change].add(fid)
+            if ended is None:
+                self.now[layer, fid] = change
+            else:
+                self.lives[layer, fid, change, ended] += 1
+                self.ended[layer, ended].add(fid)
+
+    def say(self, what: str) -> None:
+        self.faults.append(what)
+
+    def check_order(self) -> None:
+        """Versions as commits: later ones bear later moments, and it is known which changes overtook which."""
+        before: Entry | None = None
+        overtaken: list[Entry] = []
+        for entry in self.log:
+            if entry.version is None:
+                self.say(f"a committed log row has no version: {entry}")
+                continue
+            top = max(entry.change, before.top_change if before else 0)
+            if entry.top_change != top:
+                self.say(f"version {entry.version}: top_change {entry.top_change}, not {top}")
+            if before is not None and not (entry.version > before.version and entry.recorded_at > before.recorded_at):
+                self.say(f"version {entry.version} does not follow {before.version}")
+            first = before is None or before.change != entry.change
+            late = first and before is not None and entry.change < before.top_change
+            if late != (entry.late_from is not None):
+                self.say(f"version {entry.version}, change {entry.change}: late is {entry.late_from}")
+            overtaken.append(entry)
+            before = entry
+        for entry in self.log:
+            if entry.late_from is not None:
+                between = [e.version for e in overtaken if e.version < entry.version and e.top_change > entry.change]
+                if not (between and between[0] >= entry.late_from > between[0] - 40 and entry.late_to == entry.version):
+                    self.say(f"change {entry.change} is late at {entry.late_from}…{entry.late_to}, overtaken {between[:1]}")
+
+    def replay(self) -> dict[int, State]:
+        """Play the log from its beginning; the state of every item (the change that wrote it) after each version."""
+        state: State = {}
+        states: dict[int, State] = {}
+        used: dict[tuple[str, int, int, int], int] = defaultdict(int)
+        for change, group in groupby((e for e in self.log if e.version is not None), key=lambda e: e.change):
+            entries = list(group)
+            for entry in entries:
+                self._play(entry, state, used, alone=sum(e.layer == entry.layer for e in entries) == 1)
+            states |= {entry.version: dict(state) for entry in entries if entry.version is not None}
+            if states and change not in {c for (_, c) in self.begun} | {c for (_, c) in self.ended}:
+                written = {e.operation for e in entries}
+                if not {"insert", "delete"} <= written:
+                    self.say(f"change {change} left no row: {entries}")
+        for life, times in self.lives.items():
+            if times != 1 or used[life] != 1:
+                self.say(f"history has (layer, fid, change, ended) {life} {times} times, the log {used[life]} times")
+        for life in used.keys() - self.lives.keys():
+            self.say(f"history lacks (layer, fid, change, ended) {life}")
+        for key in state.keys() | self.now.keys():
+            if state.get(key) != self.now.get(key):
+                self.say(f"{key}: the log ends with change {state.get(key)}, the table has {self.now.get(key)}")
+        return states
+
+    def _play(self, entry: Entry, state: State, used: dict[tuple[str, int, int, int], int], *, alone: bool) -> None:
+        layer, change = entry.layer, entry.change
+        fids = self._fids(entry, state)
+        if entry.fids is not None or alone:
+            if entry.count != len(fids) or (entry.fids is not None and len(entry.fids) != len(fids)):
+                self.say(f"version {entry.version} counts {entry.count} {entry.operation}s, there are {len(fids)}")
+        for fid in fids:
+            was = state.get((layer, fid))
+            if (was is None) != (entry.operation == "insert"):
+                self.say(f"version {entry.version}: {entry.operation} of {layer} {fid}, which was {was}")
+            if was is not None and was != change:
+                used[layer, fid, was, change] += 1
+            if entry.operation == "delete":
+                state.pop((layer, fid), None)
+            else:
+                state[layer, fid] = change
+
+    def _fids(self, entry: Entry, state: State) -> set[int]:
+        if entry.fids is not None:
+            return set(entry.fids)
+        begun, ended = self.begun[entry.layer, entry.change], self.ended[entry.layer, entry.change]
+        if entry.operation == "insert":
+            return {fid for fid in begun if (entry.layer, fid) not in state}
+        return ended - begun if entry.operation == "delete" else ended & begun
+
+    def check_past(self, states: dict[int, State], versions: Iterable[int]) -> None:
+        """What the views of earlier moments show, beside the log played as far as that."""
+        parts = [
+            sql.SQL("SELECT {}, fid, change FROM {}").format(sql.Literal(layer), sql.Identifier("internal_then", layer))
+            for layer in catalog()
+        ]
+        query = sql.SQL(" UNION ALL ").join(parts)
+        for version in versions:
+            look_back(self.cursor, version)
+            shown = {(layer, fid): change for layer, fid, change in rows(self.cursor, query)}
+            if shown != states[version]:
+                wrong = set(shown.items()) ^ set(states[version].items())
+                self.say(f"as of version {version}: {len(wrong)} rows differ, such as {sorted(wrong)[:3]}")
+
+
+@pytest.fixture(scope="session")
+def audit() -> Audit:
+    """A function that says in what table, history and log of a cursor's database do not agree."""
+
+    def check(cursor: Cursor, looks: int = 40) -> list[str]:
+        store = Store(cursor)
+        store.check_order()
+        states = store.replay()
+        versions = sorted(states)
+        store.check_past(states, versions[:: max(1, len(versions) // looks)] + versions[-3:])
+        return store.faults
+
+    return check

@@ -1,0 +1,8 @@
+/** What is loaded with the first edit. */
+import "../edit.css";
+export { BulkEdit } from "./bulk_edit";
+export { EditPanel } from "./edit_panel";
+export { HistoryPanel } from "./history_panel";
+export { MonitorForm } from "./monitor";
+export { NoticeBar } from "./notice_bar";
+export { PasteDialog } from "./paste_dialog";
