@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import signal
+import threading
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from types import FrameType
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -43,7 +46,13 @@ REFUSALS: dict[int | str, dict[str, Any]] = {
     status: {"description": words, "content": {errors.MEDIA_TYPE: {"schema": PROBLEM}}}
     for status, words in (
         (400, "A parameter is wrong"),
+        (401, "Signing in is needed, or a token is wrong"),
+        (403, "The role may not do this"),
         (404, "There is nothing here"),
+        (409, "It cannot be done as things stand"),
+        (412, "Somebody else has written in the meantime; both states are told"),
+        (422, "A feature is not valid, or a step cannot be taken"),
+        (428, "If-Match is missing"),
         (503, "The database is away or the queue is full; see Retry-After"),
     )
 }
@@ -71,6 +80,7 @@ def create_app(url: str) -> FastAPI:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         app.state.context = Context(url)
+        _before_the_end(app.state.context.feed.stop)
         try:
             yield
         finally:
@@ -92,6 +102,24 @@ def create_app(url: str) -> FastAPI:
     for module in (service, session, collections, editing, changes, tiles, nearest, search, web):
         app.include_router(module.router)
     return app
+
+
+def _before_the_end(act: Callable[[], None]) -> None:
+    """Act when the server is told to end: it waits for open streams, which do not end by themselves."""
+    if threading.current_thread() is not threading.main_thread():
+        return
+
+    def wrap(then: Callable[[int, FrameType | None], Any]) -> Callable[[int, FrameType | None], None]:
+        def handle(number: int, frame: FrameType | None) -> None:
+            act()
+            then(number, frame)
+
+        return handle
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        before = signal.getsignal(number)
+        if callable(before):
+            signal.signal(number, wrap(before))
 
 
 def app_from_environment() -> FastAPI:

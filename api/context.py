@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
 from typing import Annotated, Any, Generic, TypeVar
 
 from fastapi import Depends
@@ -53,6 +54,14 @@ class View:
     def catalog(self) -> Catalog:
         """The layer definitions."""
         return catalog()
+
+    def at(self, moment: datetime | None) -> View:
+        """What the readers saw at an earlier moment; without one, what they see."""
+        if moment is None:
+            return self
+        earlier = View(self.readers.at(moment))
+        earlier.sources = self.sources
+        return earlier
 
 
 class Context:

@@ -96,15 +96,10 @@ class ItemsQuery(BaseModel):
     def _of_board(self, known: Catalog, definition: Definition, scope: Scope) -> tuple[sql.Composable, ...]:
         if self.state is None and self.missing is None and self.area is None:
             return ()
+        today = day_of(moment_of(self.as_of, "as_of") if self.as_of is not None else None)
         return workflow.list_conditions(
-            known, definition, scope, date.today(), state=self.state, missing=self.missing, area=self.area
+            known, definition, scope, today, state=self.state, missing=self.missing, area=self.area
         )
-
-
-class BoardQuery(Parameters):
-    """How much of the board is asked for."""
-
-    limit: Annotated[int, Field(ge=0, le=1000, description="Items a state")] = 50
 
 
 class MomentQuery(Parameters):
@@ -120,25 +115,32 @@ class MomentQuery(Parameters):
         return moment_of(self.as_of, "as_of") if self.as_of is not None else None
 
 
+class BoardQuery(MomentQuery):
+    """How much of the board is asked for, and of when."""
+
+    limit: Annotated[int, Field(ge=0, le=1000, description="Items a state")] = 50
+
+
 @router.get("/collections", summary="The layers")
-def collections(request: Request, context: InView) -> Response:
+def collections(context: InView, query: Annotated[MomentQuery, Query()]) -> Response:
     """Every layer: what it is, how it is drawn, how much it holds. Sample and real data are counted apart."""
-    refuse_query(request)
+    context = context.at(query.moment())
     found = [_collection(context, definition) for definition in context.catalog.values()]
     return _json({"collections": found, "links": [_link("/collections", "self", "The layers")]})
 
 
 @router.get("/collections/{collection}", summary="One layer")
-def collection(request: Request, context: InView, definition: OfCollection) -> Response:
+def collection(context: InView, definition: OfCollection, query: Annotated[MomentQuery, Query()]) -> Response:
     """One layer: what it is, how it is drawn, how much it holds."""
-    refuse_query(request)
-    return _json(_collection(context, definition))
+    return _json(_collection(context.at(query.moment()), definition))
 
 
 @router.get("/collections/{collection}/board", summary="The workflow of a layer, counted and listed")
 def board(context: InView, definition: OfCollection, query: Annotated[BoardQuery, Query()]) -> Response:
     """The items in the loop by state, overdue first, and the counts; for those who have signed in."""
-    return _json(workflow.board(context.readers, context.catalog, definition, query.limit, date.today()))
+    moment = query.moment()
+    readers = context.readers if moment is None else context.readers.at(moment)
+    return _json(workflow.board(readers, context.catalog, definition, query.limit, day_of(moment)))
 
 
 @router.get("/collections/{collection}/schema", summary="A layer's fields as JSON Schema")
@@ -202,6 +204,11 @@ def history(
     if not told:
         raise no_item(definition, fid)
     return _json({"changes": told})
+
+
+def day_of(moment: datetime | None) -> date:
+    """The day by which it is judged what is overdue: today, or that of an earlier moment."""
+    return date.today() if moment is None else moment.astimezone().date()
 
 
 def number_of(fid: str) -> int:

@@ -86,6 +86,8 @@ def landing(request: Request) -> Response:
         _link("/service", "describedby", "What the map shows at first"),
         _link("/nearest{?lon,lat,layers,k,hazard,places}", "search", "The items nearest to an incident"),
         _link("/", "alternate", "The map", "text/html"),
+        _link("/changes", "version-history", "The change log"),
+        _link("/events", "monitor", "The change log as it grows", "text/event-stream"),
     ]
     links[5]["templated"] = True
     told = {"title": "Leeward", "description": "A hazard and shelter mapping service", "links": links}
