@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pyproj
 
-from benchmarks.imports import scratch
+from benchmarks.databases import scratch
 from gis.nearest import Question, nearest
 from layers.database import Readers, database_url, execute_values, transaction
 

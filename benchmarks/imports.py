@@ -15,7 +15,6 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -23,10 +22,9 @@ from typing import Any
 import numpy as np
 import psycopg2
 
+from benchmarks.databases import empty, scratch
 from layers.database import database_url, transaction
-from layers.migrate import migrate
 
-DATABASE = "leeward_bench_scratch"
 ROWS = 1_000_000
 RUNS = 3
 HEADINGS = "编号,名称,灾种,险情等级,地理位置,威胁户数,威胁人数,发现时间,经度,纬度"
@@ -50,7 +48,7 @@ def measures() -> Iterator[dict[str, Any]]:
     if ogr2ogr is None:
         raise SystemExit("ogr2ogr is missing: apt-get install gdal-bin")
     with database_url() as url, tempfile.TemporaryDirectory() as folder, scratch(url) as bench:
-        files = {rows: _points(Path(folder) / f"points_{rows}.csv", rows) for rows in (10_000, 100_000, ROWS)}
+        files = {rows: points_file(Path(folder) / f"points_{rows}.csv", rows) for rows in (10_000, 100_000, ROWS)}
         curve = {rows: _ours(bench, files[rows]) for rows in (10_000, 100_000)}
         ours, peers = [], []
         for _ in range(RUNS):
@@ -70,9 +68,9 @@ def measures() -> Iterator[dict[str, Any]]:
     }  # fmt: skip
 
 
-def _points(path: Path, rows: int) -> Path:
-    """A CSV of danger points, the same each time."""
-    random = np.random.default_rng(1)
+def points_file(path: Path, rows: int, seed: int = 1) -> Path:
+    """A CSV of danger points, the same each time; with another seed other values under the same numbers."""
+    random = np.random.default_rng(seed)
     lon, lat = random.uniform(104, 107, rows).round(6), random.uniform(26, 28, rows).round(6)
     persons, hazard, grade = random.integers(0, 2000, rows), random.integers(0, 4, rows), random.integers(0, 5, rows)
     day = random.integers(0, 3000, rows)
@@ -89,13 +87,24 @@ def _points(path: Path, rows: int) -> Path:
 
 
 def _ours(bench: str, path: Path) -> tuple[float, float]:
-    """Seconds and peak memory in MB of one import, in a process of its own."""
+    """Seconds and peak memory in MB of one import into an empty layer."""
     with transaction(bench) as cursor:
         empty(cursor, "hazard_points")
+    return run_import(bench, path)
+
+
+def run_import(bench: str, path: Path, before: str = "") -> tuple[float, float]:
+    """Seconds and peak memory in MB of one import, in a process of its own.
+
+    Parameters
+    ----------
+    before : str
+        Python statements to be executed first, each ended by a semicolon.
+    """
     program = (
-        "import resource, sys; from pathlib import Path; from layers.importing import import_file;"
-        " report = import_file(sys.argv[1], 'hazard_points', Path(sys.argv[2]));"
-        " assert report.imported == report.read;"
+        "import resource, sys; from pathlib import Path; from layers.importing import Options, import_file;"
+        f" {before} report = import_file(sys.argv[1], 'hazard_points', Path(sys.argv[2]), Options(update=True));"
+        " assert report.imported + report.updated == report.read, report.line();"
         " print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)"
     )
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
@@ -123,24 +132,3 @@ def _peer(bench: str, ogr2ogr: str, path: Path) -> float:
         with transaction(bench) as cursor:
             cursor.execute(query)
     return time.perf_counter() - start
-
-
-def _execute(url: str, query: str) -> None:
-    connection = psycopg2.connect(url)
-    connection.autocommit = True
-    with connection.cursor() as cursor:
-        cursor.execute(query)
-    connection.close()
-
-
-@contextmanager
-def scratch(url: str) -> Iterator[str]:
-    """The URL of a new migrated database beside the service's, gone afterwards."""
-    _execute(url, f"DROP DATABASE IF EXISTS {DATABASE}")
-    _execute(url, f"CREATE DATABASE {DATABASE}")
-    bench = psycopg2.extensions.make_dsn(url, dbname=DATABASE)
-    try:
-        migrate(bench)
-        yield bench
-    finally:
-        _execute(url, f"DROP DATABASE IF EXISTS {DATABASE}")

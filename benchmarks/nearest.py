@@ -27,6 +27,7 @@ from typing import Any
 
 import psycopg2
 
+from benchmarks.databases import empty
 from gis.nearest import Question, statement_text
 from layers.catalog import catalog
 from layers.cluster import Cluster
@@ -61,7 +62,7 @@ def measures(rows: int = 1_000_000, seconds: int = 8) -> Iterator[dict[str, Any]
     with database_url() as url:
         bench = _database(url, rows)
         served, raw = [], []
-        with _server(bench) as address:
+        with serving(bench) as address:
             for _ in range(RUNS):
                 raw.append(_pgbench(bench, seconds))
                 served.append(_wrk(address, seconds))
@@ -118,7 +119,7 @@ def _fill(bench: str, rows: int) -> None:
 
 
 @contextmanager
-def _server(bench: str) -> Iterator[str]:
+def serving(bench: str) -> Iterator[str]:
     """The address of the service with two workers."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))

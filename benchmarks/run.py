@@ -11,7 +11,11 @@ import json
 import sys
 from typing import Any
 
-GROUPS = {"import": ["benchmarks.imports"], "nearest": ["benchmarks.agreement", "benchmarks.nearest"]}
+GROUPS = {
+    "import": ["benchmarks.imports"],
+    "nearest": ["benchmarks.agreement", "benchmarks.nearest"],
+    "store": ["benchmarks.store"],
+}
 
 
 def line(measure: dict[str, Any]) -> str:
@@ -26,7 +30,7 @@ def line(measure: dict[str, Any]) -> str:
 def main() -> int:
     """Run the groups; 1 when a goal is not met."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("groups", nargs="*", help="import, nearest; none: all")
+    parser.add_argument("groups", nargs="*", help=f"{', '.join(GROUPS)}; none: all")
     parser.add_argument("--json", action="store_true", help="a line of JSON a measure")
     arguments = parser.parse_args()
     missed = False

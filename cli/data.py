@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cli.database import opened
-from cli.output import Json, plain_errors, print_json, progress, say
+from cli.output import Json, author, plain_errors, print_json, progress, say
 from cli.service import check_address, check_demo_accounts, run
 from layers.errors import InvalidValue, NotFound
 
@@ -95,10 +95,11 @@ def import_command(
     rejects: Annotated[Path | None, typer.Option(help="Where rejected rows go; else FILE.rejects.csv here.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Read and check; write nothing.")] = False,
     encoding: Annotated[str | None, typer.Option(help="The text's encoding; else found out.")] = None,
-    sheet: Annotated[str | None, typer.Option(help="The sheet of a spreadsheet; else the first with data.")] = None,
+    sheet: Annotated[str | None, typer.Option(help="The sheet, or layer of a GeoPackage; else the first.")] = None,
     source: Annotated[str | None, typer.Option(help="The id of the source.")] = None,
     licence: Annotated[str | None, typer.Option(help="The source's licence.")] = None,
     attribution: Annotated[str | None, typer.Option(help="The words that the source asks for.")] = None,
+    reason: Annotated[str | None, typer.Option(help="Why, for the change log.")] = None,
     as_json: Json = False,
 ) -> None:
     """Import a file into a layer; every row is accounted for."""
@@ -112,6 +113,7 @@ def import_command(
             crs=crs, area=area, columns=_pairs(columns, "map", "COLUMN=FIELD"),
             constants=_pairs(constants, "set", "FIELD=VALUE"), update=on_conflict == "update", rejects=rejects,
             dry_run=dry_run, encoding=encoding, sheet=sheet, source=source, licence=licence, attribution=attribution,
+            author=author(), reason=reason,
         )  # fmt: skip
         catalog()[layer]
         _existing(file)
@@ -150,7 +152,7 @@ def import_osm_command(file: Path, as_json: Json = False) -> None:
 
         _existing(file)
         with opened() as url, progress(f"import {file.name}") as tell:
-            answer = import_osm(url, file, tell)
+            answer = import_osm(url, file, tell, author())
         if as_json:
             print_json(answer)
             return

@@ -7,7 +7,7 @@ from types import FrameType
 
 import typer
 
-from cli import accounts, data, database, questions, service
+from cli import accounts, data, database, exporting, questions, service
 
 app = typer.Typer(
     name="leeward",
@@ -19,7 +19,7 @@ app = typer.Typer(
 )
 app.add_typer(database.app, name="db")
 app.add_typer(accounts.app, name="user")
-for module in (data, questions, service):
+for module in (data, exporting, questions, service):
     module.register(app)
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import getpass
 import json
+import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -24,6 +26,14 @@ def say(text: str) -> None:
 def print_json(value: Any) -> None:
     """One line of JSON."""
     print(json.dumps(value, ensure_ascii=False, default=str))
+
+
+def author() -> str:
+    """Who writes from the command line, for the change log."""
+    try:
+        return f"cli: {getpass.getuser()}"
+    except (KeyError, OSError):  # a user without a name
+        return f"cli: user {os.getuid()}"
 
 
 @contextmanager

@@ -28,12 +28,13 @@ NEAR_M, REFERENCE_M = 50, 2000
 POINTS_AT_MOST, POINTS_AT_LEAST = 1000, 20
 MARGIN, ODDS, SIGNIFICANCE = 0.15, 3.0, 0.005
 SAME_PLACE = 6  # decimals of a degree, a tenth of a metre
-# where map services do not shift what they show: Taiwan, Penghu, Kinmen, Matsu
+# where map services do not shift what they show: Taiwan, Penghu, Kinmen, Matsu, Dongyin
 UNSHIFTED = (
     (119.95, 21.7, 122.2, 25.4),
     (119.2, 23.1, 119.8, 23.9),
-    (118.13, 24.37, 118.52, 24.56),
-    (119.87, 25.9, 120.55, 26.45),
+    (118.205, 24.38, 118.5, 24.53),
+    (119.9, 25.93, 120.0, 26.26),
+    (120.45, 26.34, 120.52, 26.4),
 )
 SQL = Path(__file__).parent / "sql" / "datum_fit.sql"
 COLUMNS = ("lon", "lat", "wgs_lon", "wgs_lat", "gcj_lon", "gcj_lat", "bd_lon", "bd_lat")

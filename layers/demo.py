@@ -22,6 +22,7 @@ SOURCE = Source(
     attribution="Leeward 示例数据，非真实 / Leeward sample data, not real",
 )
 RASTER = "sample_elevation"
+AUTHOR = "leeward demo"
 
 
 def load(
@@ -38,7 +39,7 @@ def load(
     """
     tell = progress or (lambda _: None)
     mark = f"sample county {_edition()}, scale {scale:g}, seed {seed if seed is not None else 'default'}"
-    with transaction(url) as cursor:
+    with transaction(url, AUTHOR) as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock(%s)", (LOCK,))
         if _mark(cursor) != mark or not (settings().home / "rasters" / f"{RASTER}.tif").exists():
             _make(cursor, scale, seed, tell)
@@ -91,7 +92,7 @@ def clear(url: str) -> dict[str, int]:
     """Take the sample data away, and nothing else; the rows gone by layer."""
     from layers.rasters import remove
 
-    with transaction(url) as cursor:
+    with transaction(url, AUTHOR) as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock(%s)", (LOCK,))
         gone = _delete(cursor)
     remove(RASTER)

@@ -18,6 +18,7 @@ import numpy as np
 import shapely
 
 from layers import geometries, grades, workflow
+from layers.accounts import roles_with
 from layers.catalog import Catalog
 from layers.database import INTERNAL, INTERNAL_THEN, Cursor, look_back, one, rows, sql
 from layers.definition import Definition, Field
@@ -93,8 +94,6 @@ def create(cursor: Cursor, known: Catalog, definition: Definition, given: Featur
         if field.default is not None and values.get(name) is None:
             values[name] = field.default
     shape = _geometry(cursor, definition, given.get("geometry"), faults)
-    if definition.workflow is not None and values.get(definition.workflow.state) is None:
-        values[definition.workflow.state] = definition.workflow.initial
     _refuse(definition, values, faults)
     values |= workflow.check_step(definition, None, values, editor.rights, editor.today)
     source = f"local_{definition.id}"
@@ -348,7 +347,11 @@ def take_back(
 
 def _need(editor: Editor, right: str) -> None:
     if not editor.may(right):
-        raise Forbidden(f"this account has not the right {right!r}", further={"right": right})
+        roles = roles_with(right)
+        raise Forbidden(
+            f"this account may not {right} items", expected=f"one of the roles {', '.join(roles)}",
+            further={"roles": roles},
+        )  # fmt: skip
 
 
 def monitoring_fields(definition: Definition) -> dict[str, str]:

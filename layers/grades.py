@@ -8,6 +8,7 @@ the grade; when one is, the grade is a lower bound, unless it is the highest.
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -141,7 +142,13 @@ def standard_grade(computed: Computed, row: Mapping[str, Any]) -> str | None:
     """The grade that the standard gives to a row; None when it gives none."""
     if any(row.get(name) != value for name, value in computed.when.items()):
         return None
-    return grade(computed.standard, {name: row.get(name) for name in computed.measures})
+    return grade(computed.standard, {name: _measure(row, name) for name in computed.measures})
+
+
+def _measure(row: Mapping[str, Any], name: str) -> float | None:
+    """A measure of a row; what is no number is unknown, as it is in a row that its layer refuses."""
+    value = row.get(name)
+    return value if isinstance(value, int | float) and math.isfinite(value) else None
 
 
 def has_reason(computed: Computed, row: Mapping[str, Any]) -> bool:
@@ -151,7 +158,7 @@ def has_reason(computed: Computed, row: Mapping[str, Any]) -> bool:
 
 
 def _is_bound(computed: Computed, row: Mapping[str, Any], by_standard: str) -> bool:
-    unknown = any(row.get(name) is None for name in computed.measures)
+    unknown = any(_measure(row, name) is None for name in computed.measures)
     return unknown and by_standard != standard(computed.standard).thresholds[0].grade
 
 

@@ -73,6 +73,7 @@ class Report:
     reasons: dict[str, int] = field(default_factory=dict)
     rejects_file: str | None = None
     datum: dict[str, Any] | None = None
+    import_id: int | None = None
 
     def line(self) -> str:
         """The counts in one line."""
@@ -98,8 +99,12 @@ class Options:
         A value for every row that the file leaves empty.
     update : bool
         Whether a row whose key is there with other values replaces them.
+    sheet : str, optional
+        The sheet of a spreadsheet, or the layer of a file with several; else the first with data.
     source : str, optional
         The id of the source; else the profile's, else the layer's own.
+    author, reason : str, optional
+        Who imports, and why, for the change log; without an author: the database's user.
     """
 
     crs: str | None = None
@@ -114,6 +119,8 @@ class Options:
     source: str | None = None
     licence: str | None = None
     attribution: str | None = None
+    author: str | None = None
+    reason: str | None = None
 
 
 class DryRun(Exception):
@@ -121,7 +128,12 @@ class DryRun(Exception):
 
 
 def import_file(
-    url: str, layer: str, path: Path, options: Options | None = None, progress: Progress | None = None
+    url: str,
+    layer: str,
+    path: Path,
+    options: Options | None = None,
+    progress: Progress | None = None,
+    before_end: Callable[[Cursor, Run], None] | None = None,
 ) -> Report:
     """Import a file into a layer, wholly or not at all.
 
@@ -135,6 +147,8 @@ def import_file(
         Any vector file that GDAL reads, or CSV or a spreadsheet with coordinates.
     progress : callable, optional
         Given the share done, 0 to 1.
+    before_end : callable, optional
+        Called in the transaction when everything is written, before it is committed, or undone after a dry run.
 
     Returns
     -------
@@ -150,14 +164,16 @@ def import_file(
     definition = catalog()[layer]
     tell = progress or (lambda _: None)
     with _clear_errors(path):
-        run = _Run(definition, path, options)
+        run = Run(definition, path, options)
         try:
-            with transaction(url) as cursor:
+            with transaction(url, options.author, options.reason) as cursor:
                 run.prepare(cursor)
                 with _no_garbage_collection():
                     run.stage(cursor, tell)
                 run.merge(cursor)
                 rejects = run.write_rejects()
+                if before_end is not None:
+                    before_end(cursor, run)
                 if options.dry_run:
                     raise DryRun
         except DryRun:
@@ -192,14 +208,14 @@ def _no_garbage_collection() -> Iterator[None]:
             gc.enable()
 
 
-class _Run:
+class Run:
     """One import of one file."""
 
     def __init__(self, definition: Definition, path: Path, options: Options) -> None:
         self.definition = definition
         self.path = path
         self.options = options
-        self.table = reading.table(path, encoding=options.encoding, sheet=options.sheet)
+        self.table = reading.table(path, encoding=options.encoding, sheet=options.sheet, layer=options.sheet)
         own_file = exchange.is_own(self.table.headings)
         self.profile: Profile | None = None if own_file else profile_of(definition.id, self.table.headings)
         self.own_file = exchange.OwnFile(definition, self.table.headings, self.table.kind, self.profile)
@@ -315,7 +331,10 @@ class _Run:
         """Read the file chunk by chunk; PostgreSQL takes one in while the next is being read."""
         self._record(cursor)
         large = self.path.stat().st_size >= LARGE_BYTES
-        self.staging = Staging(cursor, self.definition, self.fields, self.source_id, self.import_id, large=large)
+        self.staging = Staging(
+            cursor, self.definition, self.fields, self.source_id, self.import_id,
+            large=large, dry_run=self.options.dry_run,
+        )  # fmt: skip
         pending: Future[None] | None = None
         with ThreadPoolExecutor(1) as pool:
             for chunk in self.table.chunks():
@@ -488,18 +507,24 @@ class _Run:
     # --- writing
 
     def _record(self, cursor: Cursor) -> None:
-        """Record the source and the import itself."""
+        """Record the source and the import itself; a dry run leaves no trace, and nobody waits for it."""
+        self.import_id: int = 0
+        if self.options.dry_run:
+            return
         put_source(cursor, self.source_id, self.source)
-        self.import_id: int = one(
+        self.import_id = one(
             cursor,
-            "INSERT INTO leeward.imports (layer, source, file_name, file_sha256) VALUES (%s, %s, %s, %s) RETURNING id",
+            "INSERT INTO leeward.imports (layer, source, file_name, file_sha256, author)"
+            " VALUES (%s, %s, %s, %s, leeward.author()) RETURNING id",
             (self.definition.id, self.source_id, self.path.name, _digest(self.path)),
         )
+        self.report.import_id = self.import_id
 
     def merge(self, cursor: Cursor) -> None:
         """Write what is new, and the import itself."""
         report = self.report
-        _put_unknown_sources(cursor, self.sources - {self.source_id, SAMPLE_SOURCE})
+        if not self.options.dry_run:
+            _put_unknown_sources(cursor, self.sources - {self.source_id, SAMPLE_SOURCE})
         fit = datums.fit(cursor, self.definition, self.sample.points, self.crs)
         if fit is not None:
             report.datum = fit.report()
@@ -692,7 +717,8 @@ def _import_frame(cursor: Cursor, definition: Definition, frame: Any, source_id:
         wrong |= {position: reason for position, (reason, _) in found.wrong.items()}
     import_id = one(
         cursor,
-        "INSERT INTO leeward.imports (layer, source, crs) VALUES (%s, %s, 'EPSG:4326') RETURNING id",
+        "INSERT INTO leeward.imports (layer, source, crs, author) VALUES (%s, %s, 'EPSG:4326', leeward.author())"
+        " RETURNING id",
         (definition.id, source_id),
     )
     staging = Staging(cursor, definition, list(columns), source_id, import_id, large=len(frame) >= LARGE_ROWS)

@@ -14,8 +14,15 @@ from layers.importing import import_frames
 SOURCE_ID = "osm"
 
 
-def import_osm(url: str, path: Path, progress: Callable[[float], None] | None = None) -> dict[str, Any]:
+def import_osm(
+    url: str, path: Path, progress: Callable[[float], None] | None = None, author: str | None = None
+) -> dict[str, Any]:
     """Import an extract; what became of each object and each row, by layer.
+
+    Parameters
+    ----------
+    author : str, optional
+        Who imports, for the change log.
 
     Returns
     -------
@@ -26,7 +33,7 @@ def import_osm(url: str, path: Path, progress: Callable[[float], None] | None = 
     extract = osm.read(path)
     if progress:
         progress(0.5)
-    with transaction(url) as cursor:
+    with transaction(url, author) as cursor:
         reports = import_frames(
             cursor, extract.layers, SOURCE_ID, osm.SOURCE, lambda r: progress(0.5 + 0.5 * r) if progress else None
         )

@@ -11,11 +11,13 @@ import csv
 import datetime
 import io
 import json
+import re
 import warnings
 import zipfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +31,8 @@ from layers.errors import ImportRefused
 CHUNK_ROWS = 50_000
 BLOCK_BYTES = 8 << 20
 NOTES_AT_MOST = 20
+TITLES_AT_MOST = 3
+IS_NUMBER = re.compile(r"\s*[-+]?[\d.,]+\s*$")
 ENCODINGS = ["utf_8", "big5", "gb18030", "cp932", "cp1252"]
 DELIMITERS = ",\t;|"
 SHEETS = {".xlsx", ".xlsm", ".xls", ".xlsb", ".ods"}
@@ -37,6 +41,12 @@ PARQUET_MARK = b"PAR1"
 COLUMNS_FILE = "columns.csv"
 """In a zipped Shapefile of ours: the whole headings, which a Shapefile cuts to ten letters."""
 VECTOR_TEXT = {".mif", ".tab", ".gpx", ".gml", ".kml", ".geojsonl", ".geojsons", ".dxf", ".vrt"}
+OFFLINE = {  # a file may name an address, of its CRS for one: curl gets nowhere but to a port where nobody listens
+    "GDAL_HTTP_PROXY": "http://127.0.0.1:9",
+    "GDAL_HTTPS_PROXY": "http://127.0.0.1:9",
+    "GDAL_HTTP_TIMEOUT": "1",
+    "CPL_VSIL_CURL_ALLOWED_EXTENSIONS": ".none",
+}
 csv.field_size_limit(BLOCK_BYTES)
 
 
@@ -78,6 +88,8 @@ class Table:
     notes: list[str]
     chunks: Callable[[], Iterator[Chunk]]
     vector: bool = False
+    parts: list[str] = field(default_factory=list)
+    """The sheets of a spreadsheet, or the layers of a vector file."""
 
 
 def table(path: Path, *, encoding: str | None = None, sheet: str | None = None, layer: str | None = None) -> Table:
@@ -184,7 +196,8 @@ def _delimited(path: Path, encoding: str | None) -> Table:
         "".encode(found)
     except (LookupError, UnicodeError, AssertionError):  # the last two from codecs that are none for text
         raise ImportRefused(f"unknown encoding {found!r}") from None
-    row, delimiter, cells = _heading(path, found)
+    row, delimiter, cells, titles = _heading(path, found)
+    notes += _title_notes(titles)
     if delimiter != ",":
         notes.append(f"delimiter found: {delimiter!r}")
     headings = [text.strip() for text in cells]
@@ -205,19 +218,51 @@ def _delimited(path: Path, encoding: str | None) -> Table:
     return Table("delimited text", headings, None, notes, chunks)
 
 
-def _heading(path: Path, encoding: str) -> tuple[int, str, list[str]]:
-    """The row number of the first record that is not blank, the delimiter, and the record's cells."""
+def _heading(path: Path, encoding: str) -> tuple[int, str, list[str], list[str]]:
+    """The row number of the heading, the delimiter, the heading's cells, and the titles above it."""
     with path.open(encoding=encoding, errors="replace", newline="") as file:
-        first = next((line for line in file if line.strip()), "")
-    delimiter = max(DELIMITERS, key=_outside_quotes(first).count)
-    with path.open(encoding=encoding, errors="replace", newline="") as file:
-        try:
-            for row, cells in enumerate(csv.reader(file, delimiter=delimiter), 1):
-                if any(cell.strip() for cell in cells):
-                    return row, delimiter, cells
-        except csv.Error as error:
-            raise _unreadable(path, error) from None
-    return 1, delimiter, []
+        first = list(islice((line for line in file if line.strip()), TITLES_AT_MOST + 1)) or [""]
+    told = first[:1] if set(DELIMITERS) & set(first[0]) else first  # a line without any may be a title
+    found = []
+    for delimiter in dict.fromkeys(max(DELIMITERS, key=_outside_quotes(line).count) for line in told):
+        with path.open(encoding=encoding, errors="replace", newline="") as file:
+            try:
+                row, cells, titles = heading_among(csv.reader(file, delimiter=delimiter))
+            except csv.Error as error:
+                raise _unreadable(path, error) from None
+        found.append((row, delimiter, cells, titles))
+    return next((one for one in found if one[3]), found[0])
+
+
+def heading_among(rows: Iterable[Sequence[Any]]) -> tuple[int, list[Any], list[str]]:
+    """The first row that is not blank, or the one below it where it is the title of a table.
+
+    Returns
+    -------
+    tuple
+        The row's number, from 1; its cells; the titles above it. A title is a text alone in its row, or one of two (a
+        title and a unit, say), above a row of at least three texts and more than twice as many.
+    """
+    found: tuple[int, list[Any]] | None = None
+    titles: list[str] = []
+    most = 0
+    for number, cells in enumerate(rows, 1):
+        filled = [cell for cell in cells if str(cell).strip()]
+        if not filled:
+            continue
+        found = found or (number, list(cells))
+        words = all(isinstance(cell, str) and not IS_NUMBER.match(cell) for cell in filled)
+        if words and titles and len(filled) > 2 * most:
+            return number, list(cells), titles
+        if not words or len(filled) > 2 or len(titles) == TITLES_AT_MOST:
+            break
+        titles.append(" ".join(filled))
+        most = max(most, len(filled))
+    return *(found or (1, [])), []
+
+
+def _title_notes(titles: Sequence[str]) -> list[str]:
+    return [f"title above the heading, not read: {title[:100]}" for title in titles]
 
 
 @contextmanager
@@ -376,28 +421,24 @@ def _spreadsheet(path: Path, sheet: str | None) -> Table:
     if chosen is None:
         raise ImportRefused(f"{path.name} is empty")
     opened = book.get_sheet_by_name(chosen)
-    first_row = next((row for row in opened.iter_rows() if any(cell != "" for cell in row)), [])
-    headings = [str(cell).strip() for cell in first_row]
+    row, cells, titles = heading_among(opened.iter_rows())
+    headings = [str(cell).strip() for cell in cells]
     while headings and not headings[-1]:
         headings.pop()
     if not headings:
         raise ImportRefused(f"{path.name}, sheet {chosen}: no heading row")
-    notes = [f"sheet read: {chosen}"] if len(names) > 1 else []
+    notes = [*([f"sheet read: {chosen}"] if len(names) > 1 else []), *_title_notes(titles)]
 
     def chunks() -> Iterator[Chunk]:
-        return _sheet_chunks(opened, len(headings))
+        return _sheet_chunks(opened, row, len(headings))
 
-    return Table("spreadsheet", headings, None, notes, chunks)
+    return Table("spreadsheet", headings, None, notes, chunks, parts=names)
 
 
-def _sheet_chunks(sheet: Any, width: int) -> Iterator[Chunk]:
+def _sheet_chunks(sheet: Any, heading: int, width: int) -> Iterator[Chunk]:
     numbers, rows, broken = [], [], []  # type: list[int], list[list[str | None]], list[Broken]
-    heading_seen = False
     for number, cells in enumerate(sheet.iter_rows(), 1):
-        if not any(cell != "" for cell in cells):
-            continue
-        if not heading_seen:
-            heading_seen = True
+        if number <= heading or not any(cell != "" for cell in cells):
             continue
         if any(cell != "" for cell in cells[width:]):
             reason = f"more cells than the heading: {len(cells)} against {width}"
@@ -441,6 +482,7 @@ def _chunk(
 def _vector(path: Path, encoding: str | None, layer: str | None) -> Table:
     import pyogrio
 
+    pyogrio.set_gdal_config_options(OFFLINE)
     notes: list[str] = []
     try:
         with _warnings_noted(notes):
@@ -470,7 +512,7 @@ def _vector(path: Path, encoding: str | None, layer: str | None) -> Table:
                 yield chunk
 
     headings = [whole_headings.get(name, name) for name in fields]
-    return Table(str(information["driver"]), headings, information["crs"], notes, chunks, vector=True)
+    return Table(str(information["driver"]), headings, information["crs"], notes, chunks, True, names)
 
 
 def _whole_headings(path: Path) -> dict[str, str]:
@@ -543,8 +585,8 @@ def _parquet(path: Path) -> Table:
 
     try:
         with parquet.ParquetFile(path) as file:
-            schema, count = file.schema_arrow, file.metadata.num_rows
-        geo = json.loads((schema.metadata or {}).get(b"geo", b"{}"))
+            schema, count, metadata = file.schema_arrow, file.metadata.num_rows, file.metadata.metadata or {}
+        geo = json.loads(metadata.get(b"geo", b"{}"))
         geometry, crs = _geometry_column(path, geo)
     except (pa.ArrowException, ValueError, KeyError, AttributeError, TypeError) as error:
         raise ImportRefused(f"{path.name} cannot be read as GeoParquet: {str(error).splitlines()[0]}") from None

@@ -15,7 +15,7 @@ import warnings
 import zipfile
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import KW_ONLY, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 from layers.coordinates import DATUMS
 from layers.definition import Words
 from layers.errors import InvalidValue, Unavailable
-from layers.exchange import CRS, EXACT, SAMPLE, guarded
+from layers.exchange import EXACT, SAMPLE, guarded
 from layers.reading import COLUMNS_FILE
 from layers.values import LOCAL_ZONE
 
@@ -49,6 +49,7 @@ SHEET_ROWS, CELL_LETTERS, DBF_BYTES, DBF_NAME = 1_048_576, 32_767, 254, 10
 DBF_NUMBER = 1e99  # three digits of an exponent have no place in a column of a Shapefile
 WHOLE_AT_MOST = 10**15  # a spreadsheet shows fifteen digits
 FIRST_YEAR = 1901  # of days that a spreadsheet counts right
+GROUP_ROWS, GROUP_BYTES = 65_536, 64 << 20
 NOT_IN_XML = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
 TYPES_BY_DIMENSION = {0: "Point", 1: "MultiLineString", 2: "MultiPolygon"}
 
@@ -80,6 +81,7 @@ class Terms:
     licence: str
     attribution: str
     url: str | None
+    _: KW_ONLY
     count: int
 
     def line(self) -> str:
@@ -285,11 +287,12 @@ def _dbf_batch(plan: Plan, batch: pa.RecordBatch, names: list[str]) -> pa.Record
             array = pc.strftime(array, format="%Y-%m-%dT%H:%M:%SZ")  # with microseconds
         if column.kind == "number":
             large = pc.greater_equal(pc.abs(array), DBF_NUMBER).fill_null(False)
-            plan.lost("numbers of 10^99 and more are left out", _count(plan, large))
-            array = pc.if_else(large, pa.scalar(None, pa.float64()), array)
+            if count := _count(large):
+                plan.lost("numbers of 10^99 and more are left out", count)
+                array = pc.if_else(large, pa.scalar(None, pa.float64()), array)
         if column.kind in ("text", "codes"):
             long = pc.greater(pc.binary_length(array), DBF_BYTES).fill_null(False)
-            if count := _count(plan, long):
+            if count := _count(long):
                 plan.lost(f"texts cut to {DBF_BYTES} bytes", count)
                 array = pa.array([None if t is None else _cut(t, DBF_BYTES) for t in array.to_pylist()], pa.string())
         columns.append(array)
@@ -298,7 +301,7 @@ def _dbf_batch(plan: Plan, batch: pa.RecordBatch, names: list[str]) -> pa.Record
     return pa.RecordBatch.from_arrays(columns, names)
 
 
-def _count(plan: Plan, mask: pa.BooleanArray) -> int:
+def _count(mask: pa.BooleanArray) -> int:
     return int(pc.sum(mask).as_py() or 0)
 
 
@@ -333,13 +336,15 @@ def _zip_parts(path: Path, plan: Plan, stems: list[str], names: Mapping[str, str
 def _parquet(path: Path, plan: Plan, batches: Batches) -> None:
     from pyarrow import parquet
 
-    fields = [pa.field(c.heading, pa.list_(pa.string()) if c.kind == "codes" else ARROW_TYPES[c.kind]) for c in plan.columns]
+    types = {column.heading: ARROW_TYPES[column.kind] for column in plan.columns}
+    types |= {column.heading: pa.list_(pa.string()) for column in plan.columns if column.kind == "codes"}
     if plan.has_geometry:
-        fields.append(pa.field(WKB, pa.binary()))
+        types[WKB] = pa.binary()
+    schema = pa.schema(types)
     box: NDArray[np.float64] = np.full(4, np.nan)
     kinds: set[str] = set()
-    with parquet.ParquetWriter(path, pa.schema(fields), compression="zstd") as writer:
-        for batch in batches:
+    with parquet.ParquetWriter(path, schema, compression="zstd") as writer:
+        for batch in _gathered(batches):
             columns = [
                 _lists(array) if column.kind == "codes" else array
                 for column, array in zip(plan.columns, batch.columns, strict=False)
@@ -347,12 +352,25 @@ def _parquet(path: Path, plan: Plan, batches: Batches) -> None:
             if plan.has_geometry:
                 columns.append(batch.column(WKB))
                 shapes = shapely.from_wkb(batch.column(WKB).to_numpy(zero_copy_only=False))
-                kinds |= {str(geometry.geom_type) for geometry in shapes[np.unique(shapely.get_type_id(shapes), return_index=True)[1]]}
+                first_of_kind = np.unique(shapely.get_type_id(shapes), return_index=True)[1]
+                kinds |= {str(shape.geom_type) for shape in shapes[first_of_kind]}
                 box = _joined(box, shapely.total_bounds(shapes))
-            writer.write_batch(pa.RecordBatch.from_arrays(columns, schema=pa.schema(fields)))
+            writer.write_batch(pa.RecordBatch.from_arrays(columns, schema=schema))
         if plan.has_geometry:
             writer.add_key_value_metadata({"geo": json.dumps(_geo(plan, kinds, box))})
         writer.add_key_value_metadata({"leeward": json.dumps(plan.about(), ensure_ascii=False)})
+
+
+def _gathered(batches: Batches) -> Batches:
+    """Larger batches, each of which becomes a row group."""
+    waiting: list[pa.RecordBatch] = []
+    for batch in batches:
+        waiting.append(batch)
+        if sum(one.num_rows for one in waiting) >= GROUP_ROWS or sum(one.nbytes for one in waiting) >= GROUP_BYTES:
+            yield pa.concat_batches(waiting)
+            waiting = []
+    if waiting:
+        yield pa.concat_batches(waiting)
 
 
 def _lists(column: pa.StringArray) -> pa.ListArray:
@@ -506,9 +524,9 @@ class _Cells:
 
         kept = NOT_IN_XML.sub("", text)
         if len(kept) > CELL_LETTERS:
-            self.plan.lost(f"texts cut to {CELL_LETTERS} letters, shapes with more left out", 1)
+            self.plan.lost(f"texts cut to {CELL_LETTERS} letters", 1)
             kept = kept[:CELL_LETTERS]
-        if not kept or (kept[0].isalnum() and kept[0] not in "＝＋－＠"):
+        if not kept or kept[0].isalnum():
             return kept or None
         cell = WriteOnlyCell(self.sheet, kept)
         cell.data_type = "s"

@@ -9,7 +9,6 @@ from starlette.testclient import TestClient
 
 from api.app import Service
 from api.context import Context
-from layers.database import Readers
 from tests.gis.rows import put
 
 
@@ -37,12 +36,12 @@ def test_the_answer_is_a_feature_collection(database: str, client: TestClient) -
 def test_the_route_answers_as_the_fast_path_does(database: str, client: TestClient) -> None:
     put(database, "shelters", {"name": "s", "at": (1, 0)})
     assert isinstance(client.app, Service)
-    readers = Readers(database, size=1)
+    context = Context(database)
     plain = Service.__mro__[1]()  # FastAPI, without the fast path
     plain.include_router(client.app.router)
-    plain.state.context = Context(readers)
+    plain.state.context = context
     fast, slow = (TestClient(app).get("/nearest?lon=0&lat=0&class=long,hut").json() for app in (client.app, plain))
-    readers.close()
+    context.close()
     for told in (fast, slow):
         told.pop("answered_at")
     assert fast == slow

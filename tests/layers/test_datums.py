@@ -308,9 +308,20 @@ def test_the_sample_is_every_kth_point(sizes: list[int]) -> None:
     np.testing.assert_array_equal(kept, np.arange(0, start, every))
 
 
-def test_hong_kong_and_macau_are_judged_and_taiwan_is_not() -> None:
-    lon, lat = (
-        np.array([114.17, 113.55, 121.5, 119.57, 118.1, 119.3]),
-        np.array([22.32, 22.2, 25.0, 23.57, 24.48, 26.07]),
-    )
-    assert datums.shifted_there(lon, lat).tolist() == [True, True, False, False, True, True]
+PLACES = {
+    "Hong Kong": (114.17, 22.32, True),
+    "Macau": (113.55, 22.2, True),
+    "Xiamen": (118.19, 24.49, True),
+    "Lianjiang": (119.88, 26.33, True),
+    "Pingtan": (119.8, 25.5, True),
+    "Taipei": (121.56, 25.04, False),
+    "Penghu": (119.57, 23.57, False),
+    "Kinmen": (118.32, 24.44, False),
+    "Matsu": (119.95, 26.16, False),
+    "Numazu": (138.86, 35.1, False),
+}
+
+
+@pytest.mark.parametrize(("lon", "lat", "shifted"), PLACES.values(), ids=PLACES)
+def test_where_map_services_shift(lon: float, lat: float, shifted: bool) -> None:
+    assert datums.shifted_there(np.array([lon]), np.array([lat])).tolist() == [shifted]

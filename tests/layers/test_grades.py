@@ -13,8 +13,10 @@ from hypothesis import strategies as st
 from layers import tables
 from layers.catalog import HERE, Catalog, catalog, grade, standard
 from layers.database import rows, sql, transaction
-from layers.errors import DefinitionError
+from layers.definition import Standard, load
+from layers.errors import DefinitionError, InvalidValue
 from layers.grades import computed_values, described, generated_columns, unreasoned
+from layers.importing import Options, import_file
 
 GRADES = ("very_large", "large", "medium", "small")
 ENTERED = (
@@ -266,3 +268,125 @@ def test_each_column_says_what_it_is() -> None:
     assert columns["threat_grade_at_least"].type == "boolean"
     assert columns["threat_grade"].comment.startswith("险情等级 / Threat grade, computed (")
     assert grade("landslide_size_classes", {"volume_m3": 10_000_000}) == "large"
+
+
+# --- import
+
+REGISTER = """名称,灾种,经度,纬度,险情等级,威胁人数,威胁财产（万元）,险情等级理由,规模等级,体积（万立方米）
+甲,滑坡,105.1,27.1,大型,150,100,,小型,5
+乙,滑坡,105.2,27.2,大型,150,100,学校在内,,
+丙,泥石流,105.3,27.3,,,,,大型,50
+丁,崩塌,105.4,27.4,中型,150,,,,
+戊,滑坡,105.5,27.5,大型,,,,中型,2
+"""
+
+
+def test_an_import_keeps_both_grades_and_flags_where_they_differ(database: str, tmp_path: Path) -> None:
+    path = tmp_path / "register.csv"
+    path.write_text(REGISTER, encoding="utf-8")
+    report = import_file(database, "hazard_points", path)
+    assert report.line() == "read 5, imported 5, updated 0, unchanged 0, rejected 0"
+    assert report.columns["险情等级"] == "threat_grade_stated"
+    assert report.columns["规模等级"] == "size_class_stated"
+    assert report.flags == {"grade_differs": 2}
+    with transaction(database) as cursor:
+        found = rows(
+            cursor,
+            "SELECT name, threat_grade, threat_grade_stated, threat_grade_computed, threat_grade_at_least, size_class,"
+            " flags FROM layers.hazard_points ORDER BY row_no",
+        )
+    assert found == [
+        ("甲", "medium", "large", "medium", False, "small", ["grade_differs"]),
+        ("乙", "large", "large", "medium", False, None, []),
+        ("丙", None, None, None, None, "large", []),
+        ("丁", "medium", "medium", "medium", True, None, []),
+        ("戊", "large", "large", None, False, "small", ["grade_differs"]),
+    ]
+    assert import_file(database, "hazard_points", path).unchanged == 5
+
+
+def test_computed_fields_cannot_be_filled(database: str, tmp_path: Path) -> None:
+    path = tmp_path / "export.csv"
+    path.write_text(
+        "名称,填报险情等级,险情等级,threat_grade_computed,经度,纬度\n甲,小型,大型,large,105,27\n", encoding="utf-8"
+    )
+    report = import_file(database, "hazard_points", path)  # its own export: the stated grade is what was stated
+    assert report.columns["填报险情等级"] == "threat_grade_stated"
+    assert report.unused == ["险情等级", "threat_grade_computed"]
+    for options in (Options(columns={"名称": "threat_grade"}), Options(constants={"threat_grade": "large"})):
+        with pytest.raises(InvalidValue, match="hazard_points has no field 'threat_grade'"):
+            import_file(database, "hazard_points", path, options)
+
+
+def test_when_an_occupancy_was_stated_is_imported(database: str, tmp_path: Path) -> None:
+    path = tmp_path / "shelters.csv"
+    text = "名称,经度,纬度,已安置人数,安置人数时间,状态时间\n甲,105,27,30,2026-11-20 14:20,2026-11-19\n"
+    path.write_text(text, encoding="utf-8")
+    import_file(database, "shelters", path)
+    with transaction(database) as cursor:
+        (found,) = rows(cursor, "SELECT occupancy_stated_at, status_stated_at FROM layers.shelters")
+    assert [moment.isoformat() for moment in found] == ["2026-11-20T06:20:00+00:00", "2026-11-18T16:00:00+00:00"]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ('reason   = "reason"', 'reasn    = "reason"', "computed.0.reasn: unknown key"),
+        ('stated   = "stated"', 'stated   = "state"', "computed.0.stated: no field state"),
+        ('reason   = "reason"', 'reason   = "volume_m3"', "computed.0.reason: volume_m3 is not of type text"),
+        ('stated   = "stated"', 'stated   = "name"', "computed.0: field, stated and computed are codes of one list"),
+        ('measures = ["volume_m3"]', 'measures = ["name"]', "computed.0.measures: name is not a number"),
+        ('measures = ["volume_m3"]', 'measures = []', "computed.0.measures: "),
+        ("volume_m3 = {", "size = {", "computed.0.measures: no field volume_m3"),
+        ('standard = "landslide_size_classes"', 'standard = "sizes"', "computed.0.standard: no standard sizes"),
+        (
+            'standard = "landslide_size_classes"', 'standard = "geological_danger_grades"',
+            "computed.0.measures: volume_m3 is no measure of the standard geological_danger_grades",
+        ),
+        ("computed = true, index", "index", "fields.class: needs `computed = true`"),
+        ("computed = true, index", 'computed = true, aliases = ["c"], index', "fields.class: a computed field is not"),
+        ('computed = "by_standard"', 'computed = "class"', "no entry of [[computed]] says how it is computed"),
+        ('key      = [["source_id"]]', 'key      = [["class"]]', "key.0: class is computed, which makes no key"),
+        ('measures = ["volume_m3"]', 'measures = ["volume_m3"]\nwhen = { class = "large" }', "class is itself"),
+        ('measures = ["volume_m3"]', 'measures = ["volume_m3"]\nwhen = { stated = "l" }', "when.stated: no code 'l'"),
+        ("minimum = 0,", 'stated_at = "name",', "fields.volume_m3.stated_at: name is not of type datetime"),
+        ("minimum = 0,", 'stated_at = "counted_at",', "fields.volume_m3.stated_at: no field counted_at"),
+        ("minimum = 0,", "stale_after_h = 24,", "fields.volume_m3: `stale_after_h` needs `stated_at`"),
+        ("minimum = 0,", 'stated_at = "stated_at", stale_after_h = 0,', "fields.volume_m3.stale_after_h: "),
+    ],
+)  # fmt: skip
+def test_refused(tmp_path: Path, old: str, new: str, words: str) -> None:
+    assert COMPUTED.count(old) == 1
+    (tmp_path / "points.toml").write_text(COMPUTED.replace(old, new), encoding="utf-8")
+    with pytest.raises(DefinitionError) as raised:
+        Catalog((HERE / "definitions", tmp_path))
+    assert words in str(raised.value)
+    assert str(raised.value).startswith("points.toml:")
+
+
+def test_a_public_value_has_a_public_age(tmp_path: Path) -> None:
+    private = 'at = { type = "datetime", label = { zh = "时", en = "At" }, public = false }\n'
+    text = POINTS.replace("minimum = 0,", 'stated_at = "at",') + private
+    (tmp_path / "points.toml").write_text(text, encoding="utf-8")
+    with pytest.raises(
+        DefinitionError, match=r"points.toml:\d+: fields.volume_m3.stated_at: at tells the age of a public"
+    ):
+        Catalog((HERE / "definitions", tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ("more_than = { volume_m3", "more_than = { volume", "no unit for volume"),
+        ("more_than", "more", "thresholds.0.more: unknown key"),
+        ('grade     = "small"\n', 'grade     = "small"\nat_least = { volume_m3 = 1 }\n', "the last threshold"),
+        ("at_least  = { volume_m3 = 1_000_000 }", "", "the last threshold"),
+    ],
+)
+def test_standards_that_are_wrong(tmp_path: Path, old: str, new: str, words: str) -> None:
+    text = (HERE / "standards" / "landslide_size_classes.toml").read_text(encoding="utf-8")
+    assert old in text
+    path = tmp_path / "sizes.toml"
+    path.write_text(text.replace(old, new, 1), encoding="utf-8")
+    with pytest.raises(DefinitionError, match=words):
+        load(Standard, path)

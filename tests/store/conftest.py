@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 from itertools import groupby
@@ -66,42 +67,37 @@ class Store:
     def check_order(self) -> None:
         """Versions as commits: later ones bear later moments, and it is known which changes overtook which."""
         before: Entry | None = None
-        overtaken: list[Entry] = []
+        tops: list[int] = []  # never falls
         for entry in self.log:
             if entry.version is None:
                 self.say(f"a committed log row has no version: {entry}")
                 continue
-            top = max(entry.change, before.top_change if before else 0)
-            if entry.top_change != top:
-                self.say(f"version {entry.version}: top_change {entry.top_change}, not {top}")
             if before is not None and not (entry.version > before.version and entry.recorded_at > before.recorded_at):
                 self.say(f"version {entry.version} does not follow {before.version}")
-            first = before is None or before.change != entry.change
-            late = first and before is not None and entry.change < before.top_change
-            if late != (entry.late_from is not None):
-                self.say(f"version {entry.version}, change {entry.change}: late is {entry.late_from}")
-            overtaken.append(entry)
+            top = before.top_change if before is not None else 0
+            late: tuple[int | None, int | None] = (None, None)
+            if before is not None and entry.change < top and entry.change != before.change:
+                seen = bisect_left(tops, entry.change)
+                late = (self.log[seen - 1].version + 1 if seen else 1, entry.version)
+            if (entry.top_change, entry.late_from, entry.late_to) != (max(top, entry.change), *late):
+                self.say(f"{entry}: the greatest change is {max(top, entry.change)}, late is {late}")
+            tops.append(entry.top_change)
             before = entry
-        for entry in self.log:
-            if entry.late_from is not None:
-                between = [e.version for e in overtaken if e.version < entry.version and e.top_change > entry.change]
-                if not (between and between[0] >= entry.late_from > between[0] - 40 and entry.late_to == entry.version):
-                    self.say(f"change {entry.change} is late at {entry.late_from}…{entry.late_to}, overtaken {between[:1]}")
 
     def replay(self) -> dict[int, State]:
         """Play the log from its beginning; the state of every item (the change that wrote it) after each version."""
         state: State = {}
         states: dict[int, State] = {}
         used: dict[tuple[str, int, int, int], int] = defaultdict(int)
+        written = {change for _, change in (*self.begun, *self.ended)}
         for change, group in groupby((e for e in self.log if e.version is not None), key=lambda e: e.change):
             entries = list(group)
             for entry in entries:
                 self._play(entry, state, used, alone=sum(e.layer == entry.layer for e in entries) == 1)
             states |= {entry.version: dict(state) for entry in entries if entry.version is not None}
-            if states and change not in {c for (_, c) in self.begun} | {c for (_, c) in self.ended}:
-                written = {e.operation for e in entries}
-                if not {"insert", "delete"} <= written:
-                    self.say(f"change {change} left no row: {entries}")
+            traceless = {"insert", "delete"} <= {entry.operation for entry in entries}  # written and deleted again
+            if change not in written and not traceless:
+                self.say(f"change {change} left no row: {entries}")
         for life, times in self.lives.items():
             if times != 1 or used[life] != 1:
                 self.say(f"history has (layer, fid, change, ended) {life} {times} times, the log {used[life]} times")
@@ -115,9 +111,8 @@ class Store:
     def _play(self, entry: Entry, state: State, used: dict[tuple[str, int, int, int], int], *, alone: bool) -> None:
         layer, change = entry.layer, entry.change
         fids = self._fids(entry, state)
-        if entry.fids is not None or alone:
-            if entry.count != len(fids) or (entry.fids is not None and len(entry.fids) != len(fids)):
-                self.say(f"version {entry.version} counts {entry.count} {entry.operation}s, there are {len(fids)}")
+        if (entry.fids is not None or alone) and {entry.count, len(entry.fids or fids)} != {len(fids)}:
+            self.say(f"version {entry.version} counts {entry.count} {entry.operation}s, there are {len(fids)}")
         for fid in fids:
             was = state.get((layer, fid))
             if (was is None) != (entry.operation == "insert"):

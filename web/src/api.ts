@@ -150,10 +150,8 @@ export interface Layer {
   nearest: { default: boolean; k: number } | null;
   workflow?: Workflow | null;
   computed?: ComputedGrade[];
-  /** The fields whose values age, and which responders may write. */
-  monitoring?: string[];
-  /** What the account may write. */
-  can?: { edit: boolean; monitor: string[] };
+  /** The fields that change often, each with the field that says when its value was stated. */
+  monitoring?: Record<string, string>;
 }
 
 export interface Source {

@@ -2,13 +2,17 @@ import { useEffect, useRef } from "preact/hooks";
 import { readingsOf } from "./coordinates";
 import { useApp } from "./context";
 import { MapView } from "./map";
-import { Bar } from "./panels/bar";
+import { EditNotice } from "./edit";
+import { AsOfBanner, Bar } from "./panels/bar";
 import { Controls, Picking } from "./panels/controls";
 import { Help } from "./panels/help";
 import { Legend } from "./panels/legend";
 import { Panel, sheetHeight } from "./panels/panel";
+import { SignIn } from "./panels/sign_in";
 import { Tooltip } from "./panels/tooltip";
-import { type State, themeOf } from "./state";
+import { RegistryHead, RegistryMain } from "./registry";
+import { RegistryLocked } from "./registry/locked";
+import type { State } from "./state";
 import { linkedIn } from "./url";
 
 /** What the first view keeps free: the open legend, or what lies over the phone's map, and a margin. */
@@ -24,22 +28,24 @@ function MapPane() {
     const { state } = act;
     const placed = linkedIn(location.search).view !== null;
     const whole = placed || state.incident ? null : act.service.bbox;
-    const choice = { theme: themeOf(state), lang: state.lang, visible: (id: string) => act.visible(id) };
-    const view = new MapView(holder.current, act.service, act.drawn, state.view, whole, spared(state), choice, {
+    const view = new MapView(holder.current, act.service, act.drawn, state.view, whole, spared(state), act.choice, {
       moved: (view) => {
         act.set({ view }, "replace");
         void act.list();
       },
       hovered: (hit) => { act.hover.set(hit); },
       clicked: (hit, position) => { act.mapClicked(hit, position); },
-      held: (position) => { act.setIncident(position); },
+      held: (position) => { if (act.shown === "respond" && !act.state.editing) act.setIncident(position); },
       failed: (source, reason) => { act.set({ failed: { ...act.state.failed, [source]: reason } }); },
       busy: (busy) => { act.set({ busy }); },
       counted: (counts) => { act.set({ counts }); },
     });
     act.view = view;
     Object.assign(window, { leeward: { map: view.map, act, readingsOf } });
-    view.map.once("style.load", () => { act.start(!placed); });
+    view.map.once("style.load", () => {
+      act.start(!placed);
+      act.live.start();
+    });
   }, []);
   return <div class="map" ref={holder} />;
 }
@@ -56,23 +62,34 @@ export function App() {
     document.documentElement.style.setProperty("--sheet", `${height}px`);
     act.view?.pad(state.sheet === "full" ? 0 : height);
   }, [state.phone, state.sheet, act.view]);
+  const registry = act.shown === "registry";
+  const locked = registry && !act.session.may("read");
+  const busy = state.editing !== null || state.importing !== null;
+  const onMap = act.mapShown && !locked;
+  const panel = !locked && (onMap || state.selected !== null);
+  const layout = ["layout", panel ? "" : "no-panel", onMap ? "" : "no-map", state.importing !== null ? "wide-panel" : "", state.phone && act.workspaces.length > 1 ? "with-tabs" : "", registry && !locked && !busy ? "with-head" : ""].filter(Boolean).join(" ");
   return (
-    <>
+    <div class={layout}>
       <a class="skip" href="#results" onClick={(event) => { event.preventDefault(); document.querySelector<HTMLElement>("[data-row], .panel")?.focus(); }}>{text.t("skip_to_list")}</a>
       <Bar />
-      <Panel />
-      <main class="map-pane" data-region="map" aria-label={text.t("map")}>
+      <AsOfBanner />
+      {registry && !locked && !busy && <RegistryHead />}
+      {panel && <Panel />}
+      <main class="map-pane" data-region={onMap ? "map" : undefined} aria-label={text.t("map")} inert={!onMap}>
         <MapPane />
         <div class={state.busy ? "progress on" : "progress"} aria-hidden="true" />
         <Tooltip />
         <Picking />
         <Controls />
         <Legend />
-        {sample && <p class="sample-notice" role="note">{text.t("sample_notice")}</p>}
-        {state.toast && <p class="toast">{state.toast}</p>}
+        {sample && onMap && <p class="sample-notice" role="note">{text.t("sample_notice")}</p>}
       </main>
+      {locked ? <RegistryLocked /> : registry && !busy && <RegistryMain />}
+      {state.toast && <p class="toast">{state.toast}</p>}
+      <EditNotice />
       <Help />
+      <SignIn />
       <p class="away" role="status" aria-live="polite">{state.said}</p>
-    </>
+    </div>
   );
 }

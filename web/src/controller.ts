@@ -1,5 +1,5 @@
 /** What people do, and what follows: state, link, map and requests change here and nowhere else. */
-import { along, getCollections, getItem, getItems, getNearest, type Collection, type Feature, type MapCollection, type Service } from "./api";
+import { along, getCollections, getItem, getItems, getNearest, noFilter, type Collection, type Feature, type MapCollection, type Service } from "./api";
 import { escapeInnermost } from "./edit/escape";
 import { positions, type Geometry, type Position } from "./geometry";
 import { Text } from "./i18n";
@@ -87,7 +87,7 @@ export class Controller {
 
   /** Whether the map is in sight. */
   get mapShown(): boolean {
-    return this.shown === "respond" || this.state.editing !== null || (this.session.may("read") && this.registry.view === "map");
+    return this.shown === "respond" || this.state.editing !== null || this.state.importing !== null || (this.session.may("read") && this.registry.view === "map");
   }
 
   open(workspace: Workspace): void {
@@ -103,7 +103,7 @@ export class Controller {
   can(layer: string): { edit: boolean; monitor: string[] } {
     const known = this.collection(layer)?.layer;
     if (!known || this.state.asOf !== null) return { edit: false, monitor: [] };
-    return known.can ?? { edit: this.session.may("edit"), monitor: this.session.may("monitor") ? (known.monitoring ?? []) : [] };
+    return { edit: this.session.may("edit"), monitor: this.session.may("monitor") ? Object.keys(known.monitoring ?? {}) : [] };
   }
 
   /** Opens or closes the form of an item. */
@@ -111,6 +111,28 @@ export class Controller {
     this.set({ editing });
     if (editing && this.state.phone) this.setSheet("full");
     this.registry.load(false);
+  }
+
+  startImport(layer: string): void {
+    if (this.state.selected) this.select(null);
+    this.set({ importing: layer });
+    if (this.state.phone) this.setSheet("full");
+  }
+
+  /** Puts the import away; what it wrote is shown where the user asks for it. */
+  endImport(show = false): void {
+    const layer = this.state.importing;
+    this.set({ importing: null });
+    if (show && layer) this.registry.show({ layer, view: "table", filter: noFilter });
+    this.registry.load();
+  }
+
+  /** Counts and sources of the layers, after they have changed. */
+  async refreshCollections(): Promise<void> {
+    this.collections = await getCollections();
+    this.drawn = this.collections.filter(hasMap);
+    this.view?.setCollections(this.drawn);
+    this.set({});
   }
 
   /** Shows what was recorded at a moment; null: what is recorded now. */
@@ -123,15 +145,13 @@ export class Controller {
 
   /** The account has changed, and with it the fields and rows that are read. */
   async reload(): Promise<void> {
-    this.collections = await getCollections();
-    this.drawn = this.collections.filter(hasMap);
+    await this.refreshCollections();
     this.visit += 1;
     const registry = this.session.may("read");
     this.set({
       board: nothing(), rows: nothing(), chosen: [],
-      ...(!registry && { workspace: "respond", editing: null }),
+      ...(!registry && { workspace: "respond", editing: null, importing: null }),
     }, "replace");
-    this.view?.setCollections(this.drawn);
     this.restyle();
     this.start();
     this.live.start();
@@ -210,7 +230,7 @@ export class Controller {
 
   setIncident(incident: Position, fly = false): void {
     const at: Position = [Number(incident[0].toFixed(6)), Number(incident[1].toFixed(6))];
-    this.set({ incident: at, picking: false, selected: null, card: nothing(), answer: nothing(), ranksBefore: null, copied: null }, "push");
+    this.set({ workspace: "respond", incident: at, picking: false, selected: null, card: nothing(), answer: nothing(), ranksBefore: null, copied: null }, "push");
     if (this.state.phone && this.state.sheet !== "half") this.setSheet("half");
     if (fly) this.view?.fly(at, 13);
     this.redraw();
@@ -501,8 +521,8 @@ export class Controller {
 
   /** Closes the innermost thing that is open. */
   escape(): void {
-    const { picking, help, menu, copied, selected, legend, phone, signIn, editing, chosen } = this.state;
-    if (escapeInnermost() || signIn || editing) return;
+    const { picking, help, menu, copied, selected, legend, phone, signIn, editing, importing, chosen } = this.state;
+    if (escapeInnermost() || signIn || editing || importing !== null) return;
     if (help) this.set({ help: false });
     else if (menu) this.set({ menu: false });
     else if (picking) this.set({ picking: false });

@@ -56,7 +56,7 @@ function gcj02([lon, lat]: Position): Position {
 }
 
 /** GCJ-02 to BD-09. */
-export function bd09FromGcj02([lon, lat]: Position): Position {
+function bd09FromGcj02([lon, lat]: Position): Position {
   const radius = Math.hypot(lon, lat) + 0.00002 * Math.sin(lat * BAIDU);
   const angle = Math.atan2(lat, lon) + 0.000003 * Math.cos(lon * BAIDU);
   return [radius * Math.cos(angle) + 0.0065, radius * Math.sin(angle) + 0.006];
@@ -87,10 +87,6 @@ export function toWgs84(position: Position, datum: Datum): Position | null {
   }
   return inChina([lon, lat], PRECISION) ? [lon, lat] : null;
 }
-
-export const gcj02FromWgs84 = (position: Position): Position => fromWgs84(position, "GCJ-02") ?? position;
-export const wgs84FromGcj02 = (position: Position): Position => toWgs84(position, "GCJ-02") ?? position;
-export const wgs84FromBd09 = (position: Position): Position => toWgs84(position, "BD-09") ?? position;
 
 const isPosition = ([lon, lat]: Position) => Math.abs(lon) <= 180 && Math.abs(lat) <= 90;
 

@@ -1,5 +1,6 @@
 /** Keyboard: single keys work wherever the focus is, but in a text field; they can be switched off. */
 import type { Controller } from "./controller";
+import type { RegistryView } from "./state";
 
 const PAN_PX = 40;
 
@@ -44,7 +45,7 @@ function pickingKey(act: Controller, event: KeyboardEvent): boolean {
 export function listenToKeys(act: Controller): void {
   const keys: Record<string, () => void> = {
     "/": () => { document.getElementById("search")?.focus(); },
-    i: () => { act.pick(); },
+    i: () => { if (act.shown === "respond") act.pick(); },
     m: () => { focusMapOrList(act); },
     "[": () => { act.stepRow(-1); },
     "]": () => { act.stepRow(1); },
@@ -54,6 +55,14 @@ export function listenToKeys(act: Controller): void {
     },
     g: () => { act.set({ legend: !act.state.legend }); },
     "?": () => { act.set({ help: true }); },
+    w: () => {
+      const { workspaces } = act;
+      const next = workspaces[(workspaces.indexOf(act.shown) + 1) % workspaces.length];
+      if (next) act.open(next);
+    },
+    ...Object.fromEntries((["board", "table", "map"] as RegistryView[]).map((view, index) => [String(index + 1), () => {
+      if (act.shown === "registry" && act.registry.views.includes(view)) act.registry.show({ view });
+    }])),
   };
   // Before the map's own handler, so that arrows move the cross by one step and not two.
   addEventListener("keydown", (event) => {
@@ -66,7 +75,7 @@ export function listenToKeys(act: Controller): void {
       act.escape();
       return;
     }
-    if (isTyping(event.target) || event.ctrlKey || event.metaKey || event.altKey || act.state.help) return;
+    if (isTyping(event.target) || event.ctrlKey || event.metaKey || event.altKey || document.querySelector("dialog[open]")) return;
     if (act.state.picking && pickingKey(act, event)) {
       event.preventDefault();
       event.stopPropagation();

@@ -1,5 +1,5 @@
 import { render } from "preact";
-import { getCollections, getService, type Lang } from "./api";
+import { along, getCollections, getService, getSession, type Lang, nobody } from "./api";
 import { App } from "./app";
 import { ControllerContext } from "./context";
 import { Controller } from "./controller";
@@ -31,16 +31,19 @@ async function start(root: HTMLElement): Promise<void> {
   document.documentElement.lang = lang === "zh" ? "zh-Hans" : "en";
   const theme = startTheme();
   document.documentElement.dataset.theme = theme === "auto" ? (dark.matches ? "dark" : "light") : theme;
-  const answers = await Promise.all([getService(), getCollections()]).catch((error: unknown) => {
+  along.asOf = linked.asOf;
+  const answers = await Promise.all([getService(), getCollections(), getSession().catch(() => nobody)]).catch((error: unknown) => {
     failed(root, new Text(lang), error);
     return null;
   });
   if (!answers) return;
-  const [service, collections] = answers;
+  const [service, collections, account] = answers;
   await loadIcons(collections.flatMap((one) => one.layer.map?.rules.flatMap((rule) => rule.symbol.icon ?? []) ?? []));
   const [lon, lat] = linked.incident ?? service.view.center;
   const state: State = {
     lang, theme, systemTheme: dark.matches ? "dark" : "light",
+    workspace: linked.workspace, account, signIn: linked.workspace === "registry" && !account.rights.includes("read") ? "asked" : null, asOf: linked.asOf,
+    registry: linked.registry, board: nothing(), rows: nothing(), chosen: [], editing: null, importing: null, live: { on: false, since: null },
     view: linked.view ?? { lon, lat, zoom: service.view.zoom },
     incident: linked.incident, hazard: linked.hazard, places: linked.places, tab: linked.tab, selected: linked.selected, switched: linked.switched,
     answer: nothing(), ranksBefore: null, card: nothing(), listed: null, inView: nothing(),
@@ -52,7 +55,7 @@ async function start(root: HTMLElement): Promise<void> {
   const act = new Controller(service, collections, state);
   const listed = act.drawn.filter((one) => one.layer.map.group !== "basemap").find((one) => act.visible(one.id) && one.layer.geometry === "Point" && one.counts.real + one.counts.sample > 0);
   act.set({ tab: linked.tab ?? act.ranked[0]?.id ?? null, listed: listed?.id ?? null });
-  document.title = `${service.name} · ${act.text.t("respond")}`;
+  document.title = `${service.name} · ${act.text.t(act.shown)}`;
   dark.addEventListener("change", () => { act.set({ systemTheme: dark.matches ? "dark" : "light" }); act.restyle(); });
   narrow.addEventListener("change", () => { act.set({ phone: narrow.matches }); });
   addEventListener("popstate", () => { act.restore(); });

@@ -66,6 +66,8 @@ export interface State {
   /** The items chosen in the table. */
   chosen: number[];
   editing: Editing | null;
+  /** The layer that a file is being imported into. */
+  importing: string | null;
   live: Live;
   view: View;
   incident: Position | null;

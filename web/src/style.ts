@@ -32,6 +32,8 @@ export interface Drawn {
 
 const TILE_MAX_ZOOM = 14;
 const FONT = "Noto Sans SC";
+/** Symbols grow to their full size as the map is zoomed in. */
+const ICON_SIZE: ExpressionSpecification = ["interpolate", ["linear"], ["zoom"], 7, 0.4, 8.5, 0.5, 9.5, 0.7, 11.5, 0.76, 12, 1];
 
 export const hasMap = (collection: Collection): collection is MapCollection => collection.layer.map !== null;
 
@@ -62,7 +64,9 @@ export function tilesOf(members: MapCollection[], choice: StyleChoice): string {
 
 /** The layers that each source holds. */
 export function membersOf(collections: MapCollection[]): Map<string, MapCollection[]> {
-  return Map.groupBy(collections, sourceIdOf);
+  const members = new Map<string, MapCollection[]>();
+  for (const one of collections) members.set(sourceIdOf(one), [...(members.get(sourceIdOf(one)) ?? []), one]);
+  return members;
 }
 
 function sources(service: Service, collections: MapCollection[], choice: StyleChoice): Record<string, SourceSpecification> {
@@ -271,7 +275,7 @@ class Builder {
         visibility: this.visibility(collection),
         "icon-image": imageId("rule", collection.id, index, theme),
         "icon-allow-overlap": true,
-        "icon-size": place ? 1 : ["interpolate", ["linear"], ["zoom"], 7, 0.4, 8.5, 0.5, 9.5, 0.7, 11.5, 0.76, 12, 1],
+        "icon-size": place ? 1 : ICON_SIZE,
         "icon-padding": 1,
         ...(name && {
           "text-field": ["step", ["zoom"], "", Math.max(map.label_min_zoom, 0.1), name],
@@ -351,7 +355,7 @@ function listedLayers(palette: Palette): LayerSpecification[] {
     {
       id: "listed:point", source: "listed", type: "symbol", filter: ["==", ["geometry-type"], "Point"],
       layout: {
-        "icon-image": ["get", "image"], "icon-allow-overlap": true,
+        "icon-image": ["get", "image"], "icon-allow-overlap": true, "icon-size": ICON_SIZE,
         "text-field": ["step", ["zoom"], "", 12, ["get", "name"]], "text-font": [`${FONT} Regular`], "text-size": 12,
         "text-variable-anchor": ["top", "bottom", "left", "right"], "text-radial-offset": 1.3, "text-justify": "auto", "text-optional": true, "text-max-width": 9,
       },

@@ -39,11 +39,15 @@ function ageOfField(field: Field, properties: Properties, value: string | null, 
 export function cardRows(collection: Collection, properties: Properties, text: Text, always: string[] = []): { known: CardRow[]; unknown: string[] } {
   const known: CardRow[] = [];
   const unknown: string[] = [];
-  const { fields, name_field } = collection.layer;
+  const { fields, name_field, computed = [] } = collection.layer;
   const moments = fields.map((field) => field.stated_at);
+  const bounds = computed.filter((grade) => grade.at_least && properties[grade.at_least] === true).map((grade) => grade.field);
+  // A grade is said once; what the standard gives is said besides where a stated grade counts in its place.
+  const said = computed.flatMap((grade) => [grade.at_least, properties[grade.computed] === properties[grade.field] ? grade.computed : null]);
   for (const field of fields) {
-    if (field.name === name_field || field.name === "stated_at" || moments.includes(field.name)) continue;
-    const value = valueText(field, properties[field.name], text);
+    if (field.name === name_field || field.name === "stated_at" || moments.includes(field.name) || said.includes(field.name)) continue;
+    const plain = valueText(field, properties[field.name], text);
+    const value = plain !== null && bounds.includes(field.name) ? text.t("at_least", { value: plain }) : plain;
     const label = field.label[text.lang];
     if (value === null && !always.includes(field.name)) unknown.push(label);
     else known.push({ field, label, value, age: ageOfField(field, properties, value, text) });

@@ -5,7 +5,7 @@ import { valueText } from "../values";
 import { type Entry, valueOf } from "./entries";
 import { type Form, formOf, GEOMETRY, mergeOf, merged, type Side } from "./form";
 import { type ItemChange, readHistory, reasonOf, restoreItem, type Tagged } from "./requests";
-import { geometryOf } from "./shape";
+import { geometryOf, metresBetween, metresText, type Shape, verticesOf } from "./shape";
 import { useWords } from "./words";
 
 interface Props {
@@ -41,6 +41,8 @@ export function Conflict({ collection, fid, base, mine, current, onBack, onDrop,
   useEffect(() => {
     if (!merge || !theirs || !act.view) return;
     const drawn = [[theirs, "old"], [mine, "shape"]] as const;
+    const both = [base.shape, theirs.shape, mine.shape].flatMap((shape) => (shape ? verticesOf(shape) : []));
+    if (merge.shapes) act.view.fit(both, {});
     act.view.drawEditing(merge.shapes ? drawn.flatMap(([form, kind]) => {
       const geometry = geometryOf(form.shape, "Geometry");
       return geometry ? [{ type: "Feature" as const, geometry, properties: { kind } }] : [];
@@ -49,6 +51,11 @@ export function Conflict({ collection, fid, base, mine, current, onBack, onDrop,
   }, [merge]);
 
   const label = (name: string) => (name === GEOMETRY ? say("geometry") : (layer.fields.find((field) => field.name === name)?.label[state.lang] ?? name));
+  const placeText = (shape: Shape | null) => {
+    if (!shape) return say("unknown");
+    const [was, now] = [base.shape?.kind === "point" ? verticesOf(base.shape)[0] : undefined, shape.kind === "point" ? verticesOf(shape)[0] : undefined];
+    return was && now ? say("moved_by", { d: metresText(metresBetween(was, now)) }) : say("vertices", { n: verticesOf(shape).length });
+  };
   const shown = (name: string, entry: Entry) => {
     const field = layer.fields.find((one) => one.name === name);
     return (field && valueText(field, valueOf(field, entry), text)) ?? say("unknown");
@@ -120,8 +127,8 @@ export function Conflict({ collection, fid, base, mine, current, onBack, onDrop,
         {merge.shapes && (
           <fieldset class="difference" data-field={GEOMETRY}>
             <legend>{say("group_geometry")} <span class="muted">{say("legend_theirs")}</span></legend>
-            {choice(GEOMETRY, "theirs", "┄")}
-            {choice(GEOMETRY, "mine", "━")}
+            {choice(GEOMETRY, "theirs", `┄ ${placeText(theirs.shape)}`)}
+            {choice(GEOMETRY, "mine", `━ ${placeText(mine.shape)}`)}
           </fieldset>
         )}
       </div>

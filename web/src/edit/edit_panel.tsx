@@ -115,7 +115,10 @@ function Editor({ collection, fid, feature, draft, restored }: Start & { collect
   const undoStep = () => { setSteps(undo); };
   const redoStep = () => { setSteps(redo); };
 
-  useEffect(() => { heading.current?.focus({ preventScroll: true }); }, []);
+  useEffect(() => {
+    heading.current?.focus({ preventScroll: true });
+    act.set({ legend: false });
+  }, []);
 
   // The draft, kept until the service has it.
   useEffect(() => {
@@ -368,7 +371,7 @@ function Editor({ collection, fid, feature, draft, restored }: Start & { collect
           </div>
         )}
         {(status.kind === "waiting" || (status.kind === "refused" && !refusal)) && (
-          <p class={status.kind === "waiting" ? "restored" : "warning"} role="alert">
+          <p class={status.kind === "waiting" ? "restored waiting" : "warning"} role="alert">
             {status.text}{" "}
             {status.kind === "waiting" && <button type="button" class="link" onClick={() => { void send(form, base, etag); }}>{say("retry")}</button>}
           </p>
@@ -384,7 +387,7 @@ function Editor({ collection, fid, feature, draft, restored }: Start & { collect
         <Dialog title={say("leave_title")} onClose={() => { setLeaving(false); }}>
           <p>{say("leave_text")}</p>
           <p class="actions">
-            <button type="button" class="primary" onClick={() => { setLeaving(false); }}>{say("leave_stay")}</button>
+            <button type="button" class="primary" autofocus onClick={() => { setLeaving(false); }}>{say("leave_stay")}</button>
             <button type="button" onClick={close}>{say("leave_keep")}</button>
             <button type="button" class="danger" onClick={() => { done.current = true; dropDraft(layerId, fid); close(); }}>{say("leave_discard")}</button>
           </p>

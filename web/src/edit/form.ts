@@ -2,7 +2,7 @@
 import type { Collection, Feature, Field, Layer, Properties } from "../api";
 import { type Entries, type Entry, entriesOf, isUnknown, newEntries, problemOf, sameEntry, valueOf } from "./entries";
 import { gradeOf } from "./grades";
-import { crossingsOf, geometryOf, kindsOf, sameShape, type Shape, shapeOf, type Sketch, vertexMinimum } from "./shape";
+import { crossingsOf, geometryOf, hasStrayHole, kindsOf, sameShape, type Shape, shapeOf, type Sketch, vertexMinimum } from "./shape";
 import type { Say } from "./words";
 
 export interface Form {
@@ -148,7 +148,7 @@ function gradeProblems(layer: Layer, changed: Set<string>, now: Form, say: Say):
   const row = valuesOf(layer, now);
   const missing = (layer.computed ?? []).filter((grade) => {
     const stated = row[grade.stated] ?? null;
-    const touched = [grade.stated, grade.reason, ...grade.measures].some((name) => changed.has(name));
+    const touched = changed.has(grade.stated) || changed.has(grade.reason);
     const { byStandard } = gradeOf(grade, row);
     return touched && stated !== null && byStandard !== null && stated !== byStandard && (row[grade.reason] ?? null) === null;
   });
@@ -161,7 +161,8 @@ export function shapeProblem(layer: Layer, now: Form, say: Say): string | null {
   if (now.sketch && now.sketch.positions.length > 0) return say("too_few", { n: vertexMinimum[now.sketch.kind] });
   if (!now.shape) return say("geometry_needed");
   const crossings = crossingsOf(now.shape);
-  return crossings.length > 0 ? say("crosses", { n: crossings.length }) : null;
+  if (crossings.length > 0) return say("crosses", { n: crossings.length });
+  return hasStrayHole(now.shape) ? say("hole_outside") : null;
 }
 
 export const GEOMETRY = "geometry";

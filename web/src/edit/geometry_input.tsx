@@ -6,7 +6,7 @@ import { CoordinateInput } from "./coordinate_input";
 import type { Form } from "./form";
 import { OnMap } from "./on_map";
 import {
-  canRemove, type Kind, kindsOf, metresBetween, pointShape, removeVertex, sameShape, type Shape, type Sketch, takesParts, vertexAt, vertexMinimum, type VertexPath, withSketch,
+  canRemove, type Kind, kindsOf, metresBetween, metresText, pointShape, removeVertex, sameShape, type Shape, type Sketch, takesParts, vertexAt, vertexMinimum, type VertexPath, withSketch,
 } from "./shape";
 import { measuresOf, type Mode, ShapeEditor } from "./shape_editor";
 import { type EditKey, useWords } from "./words";
@@ -231,9 +231,4 @@ export function GeometryInput({ layer, form, base, fixed, wrong, change, undo }:
     if (point) act.view?.fly(point);
     else if (shape) act.view?.fit(shape.parts.flat(2), {});
   }
-}
-
-/** Metres as a short text, exact below a kilometre. */
-export function metresText(metres: number): string {
-  return metres < 1000 ? `${metres < 10 ? metres.toFixed(1) : Math.round(metres)} m` : `${(metres / 1000).toFixed(1)} km`;
 }

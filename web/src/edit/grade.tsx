@@ -27,6 +27,7 @@ export function Grade({ layer, grade, row, children }: Props) {
       <div class="field read-only">
         <div class="field-label"><span>{fieldOf(grade.field)?.label[lang]}</span><span class="mark">{say(overruled ? "grade_stated" : "computed")}</span></div>
         <p aria-live="polite"><strong>{atLeast && `${say("at_least")} `}{label(counts)}</strong> <span class="muted">{computed}</span></p>
+        {!overruled && row[grade.stated] && byStandard !== null && row[grade.stated] !== byStandard && <p class="hint asked">{say("grade_without_reason", { grade: label(String(row[grade.stated])) })}</p>}
         {atLeast && <p class="hint">{say("grade_bound", { names: missing })}</p>}
         <p class="hint">{grade.standard.title[lang]}{threshold && ` · ${threshold.clause}`}{threshold && threshold.certainty !== "verified" && ` · ${say(`certainty_${threshold.certainty}`)}`}</p>
       </div>

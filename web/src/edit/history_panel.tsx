@@ -5,10 +5,9 @@ import { type Geometry, positions } from "../geometry";
 import { valueText } from "../values";
 import { Dialog } from "./dialog";
 import { useEscape } from "./escape";
-import { metresText } from "./geometry_input";
 import { notify } from "./notice";
 import { type ItemChange, readHistory, readItem, reasonOf, restoreItem } from "./requests";
-import { metresBetween } from "./shape";
+import { metresBetween, metresText } from "./shape";
 import { type EditKey, useWords } from "./words";
 
 interface Props {
@@ -35,6 +34,7 @@ export function HistoryPanel({ layer, fid, name, onClose }: Props) {
   const [reason, setReason] = useState("");
   const collection = act.collection(layer);
   const mayRestore = act.can(layer).edit;
+  const hidden = [...OWN, ...(collection?.layer.computed ?? []).flatMap((grade) => [grade.computed, grade.at_least])];
 
   const load = () => {
     setFailed("");
@@ -97,7 +97,7 @@ export function HistoryPanel({ layer, fid, name, onClose }: Props) {
                 {index === 0 && one.operation !== "delete" && <span class="chip">{say("current")}</span>}
               </p>
               {one.reason && <p class="reason-given">{one.reason}</p>}
-              <Changed change={one} label={(field) => collection?.layer.fields.find((found) => found.name === field)?.label[text.lang] ?? text.try(field, field)} value={(field, value) => {
+              <Changed change={one} hidden={hidden} label={(field) => collection?.layer.fields.find((found) => found.name === field)?.label[text.lang] ?? text.try(field, field)} value={(field, value) => {
                 const found = collection?.layer.fields.find((candidate) => candidate.name === field);
                 return (found ? valueText(found, value, text) : value === null || value === undefined ? null : String(value)) ?? say("unknown");
               }} />
@@ -145,14 +145,16 @@ export function HistoryPanel({ layer, fid, name, onClose }: Props) {
 
 interface ChangedProps {
   change: ItemChange;
+  /** Fields that follow from others. */
+  hidden: (string | null | undefined)[];
   label: (field: string) => string;
   value: (field: string, value: Value) => string;
 }
 
 /** The fields of a change: from what to what; of a new item only how many, until asked. */
-function Changed({ change, label, value }: ChangedProps) {
+function Changed({ change, hidden, label, value }: ChangedProps) {
   const say = useWords();
-  const fields = Object.entries(change.changed).filter(([name]) => !OWN.includes(name));
+  const fields = Object.entries(change.changed).filter(([name]) => !hidden.includes(name));
   const filled = change.operation === "insert" ? fields.filter(([, { new: now }]) => now !== null && now !== undefined) : fields;
   const [open, setOpen] = useState(change.operation === "update" && filled.length <= FIELDS_SHOWN);
   if (filled.length === 0) return change.geometry ? null : <p class="muted">{say("history_nothing")}</p>;

@@ -1,4 +1,5 @@
 /** Editing, loaded when it is first wanted. */
+import "../edit.css";
 import { type Attributes, type ComponentType, h } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import { useApp, useStore } from "../context";
@@ -50,7 +51,8 @@ const NoticeBar = later("NoticeBar");
 
 /** The last write and its undo, while there is one. */
 export function EditNotice() {
-  return useStore(notice) ? <NoticeBar /> : null;
+  const shown = useStore(notice);
+  return shown && <NoticeBar notice={shown} />;
 }
 
 /** Opens the form of a new item. */

@@ -1,15 +1,11 @@
 import { useState } from "preact/hooks";
-import { useStore } from "../context";
-import { dropNotice, holdNotice, notice } from "./notice";
+import { dropNotice, holdNotice, type Notice } from "./notice";
 import { useWords } from "./words";
 
 /** What has just been written, and the button that takes it back. */
-export function NoticeBar() {
+export function NoticeBar({ notice: { text, undo } }: { notice: Notice }) {
   const say = useWords();
-  const shown = useStore(notice);
   const [busy, setBusy] = useState(false);
-  if (!shown) return null;
-  const { text, undo } = shown;
   const run = async () => {
     if (!undo) return;
     setBusy(true);

@@ -196,11 +196,18 @@ export function crossingsOf(shape: Shape | null, most = 20): Position[] {
   return found;
 }
 
+/** Whether a hole lies outside its part. */
+export const hasStrayHole = (shape: Shape): boolean =>
+  shape.kind === "polygon" && shape.parts.some(([outer = [], ...holes]) => holes.some((hole) => hole[0] && !inRing(hole[0], outer)));
+
 /** Metres between two positions on a sphere. */
 export function metresBetween([lon1, lat1]: Position, [lon2, lat2]: Position): number {
   const h = Math.sin(radians(lat2 - lat1) / 2) ** 2 + Math.cos(radians(lat1)) * Math.cos(radians(lat2)) * Math.sin(radians(lon2 - lon1) / 2) ** 2;
   return 2 * EARTH_M * Math.asin(Math.sqrt(h));
 }
+
+/** Metres as a short text, exact below a kilometre. */
+export const metresText = (metres: number) => (metres < 1000 ? `${metres < 10 ? metres.toFixed(1) : Math.round(metres)} m` : `${(metres / 1000).toFixed(1)} km`);
 
 /** Length in metres of a line, or of a sketch. */
 export const lengthOf = (positions: Position[]) =>

@@ -1,5 +1,4 @@
 /** What is loaded with the first edit. */
-import "../edit.css";
 export { BulkEdit } from "./bulk_edit";
 export { EditPanel } from "./edit_panel";
 export { HistoryPanel } from "./history_panel";

@@ -70,6 +70,11 @@ export class Text {
     return Number.isNaN(moment.getTime()) ? iso : this.moment.format(moment);
   }
 
+  /** The local day of a moment, as a date is written. */
+  date(iso: string): string {
+    return new Date(iso).toLocaleDateString("sv-SE");
+  }
+
   /** The time of day of a moment. */
   clock(moment: number): string {
     return new Date(moment).toLocaleTimeString("en-GB", { hour: "2-digit", minute: "2-digit" });

@@ -3,6 +3,7 @@ import { positions } from "../geometry";
 import { coordinateText } from "../coordinates";
 import { useApp } from "../context";
 import { HistoryPanel, MonitorForm, startEdit } from "../edit";
+import { NextStep } from "../registry";
 import { ruleIndexOf } from "../rules";
 import { refText } from "../url";
 import { ageOf, cardRows, secondsSince } from "../values";
@@ -37,6 +38,17 @@ export function CardBody({ onHistory }: { onHistory?: () => void }) {
         {properties.sample === true && <span class="chip sample">{text.t("sample")}</span>}
         {flags.map((flag) => <span key={flag} class="chip stale">{text.try(`flag_${flag}`, flag)}</span>)}
       </p>
+      <p class="actions">
+        {collection.layer.workflow && (can.edit || act.session.may("review")) && state.asOf === null && <NextStep {...selected} />}
+        {point && <button type="button" onClick={() => { act.setIncident(point); }}>{text.t("incident_here")}</button>}
+        <button type="button" onClick={() => { if (positions(geometry).length > 0) act.flyTo(geometry); }}>{text.t("zoom_to")}</button>
+        <button type="button" onClick={() => { void act.copy(location.origin + act.link, false); }}>{text.t("copy_link")}</button>
+        {can.edit && <button type="button" data-edit onClick={() => { startEdit(act, selected); }}>{text.t("edit")}</button>}
+        {can.edit && collection.layer.fields.some((field) => field.name === "stated_at") && (
+          <button type="button" title={text.t("still_true_hint")} onClick={() => { void act.registry.confirm(selected.layer, selected.fid); }}>{text.t("still_true")}</button>
+        )}
+        {onHistory && <button type="button" onClick={onHistory}>{text.t("history")}</button>}
+      </p>
       <dl class="fields">
         {known.map(({ field, label, value, age: ofValue }) => (
           <div key={field.name} data-name={field.name}>
@@ -61,16 +73,6 @@ export function CardBody({ onHistory }: { onHistory?: () => void }) {
         {typeof properties.recorded_at === "string" && <div><dt>{text.t("recorded")}</dt><dd>{text.time(properties.recorded_at)}</dd></div>}
       </dl>
       {unknown.length > 0 && <p class="muted unknown-fields">{text.t("unknown_fields", { names: unknown.join(text.lang === "zh" ? "、" : ", ") })}</p>}
-      <p class="actions">
-        {point && <button type="button" onClick={() => { act.setIncident(point); }}>{text.t("incident_here")}</button>}
-        <button type="button" onClick={() => { if (positions(geometry).length > 0) act.flyTo(geometry); }}>{text.t("zoom_to")}</button>
-        <button type="button" onClick={() => { void act.copy(location.origin + act.link, false); }}>{text.t("copy_link")}</button>
-        {can.edit && <button type="button" data-edit onClick={() => { startEdit(act, selected); }}>{text.t("edit")}</button>}
-        {can.edit && collection.layer.fields.some((field) => field.name === "stated_at") && (
-          <button type="button" title={text.t("still_true_hint")} onClick={() => { void act.registry.confirm(selected.layer, selected.fid); }}>{text.t("still_true")}</button>
-        )}
-        {onHistory && <button type="button" onClick={onHistory}>{text.t("history")}</button>}
-      </p>
     </>
   );
 }

@@ -4,7 +4,7 @@ import type { Key } from "../i18n";
 
 const KEYS: [string, Key][] = [
   ["/", "key_search"], ["I", "key_incident"], ["M", "key_swap"], ["[ ]", "key_rows"], ["L", "key_layers"],
-  ["G", "key_legend"], ["F6", "key_regions"], ["Esc", "key_escape"], ["?", "key_help"],
+  ["G", "key_legend"], ["W", "key_workspace"], ["1 2 3", "key_views"], ["↑ ↓", "key_table"], ["F6", "key_regions"], ["Esc", "key_escape"], ["?", "key_help"],
 ];
 
 /** The keys, and the switch that turns single-key shortcuts off. */

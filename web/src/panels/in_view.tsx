@@ -4,22 +4,16 @@ import { rowsOf } from "../rows";
 import { subtitleOf } from "../values";
 import { SymbolPicture } from "./symbol_picture";
 
-/** The list twin of a layer: what is in view, by name. */
-export function InView() {
+/** What is in view of a layer, by name. */
+export function ItemsInView() {
   const { act, state, text } = useApp();
   const { inView, listed, lang } = state;
-  const choices = act.drawn.filter((one) => one.layer.map.group !== "basemap" && act.visible(one.id));
+  const choices = act.drawn.filter((one) => one.layer.map.group !== "basemap" && (act.visible(one.id) || one.id === listed));
   const collection = act.drawn.find((one) => one.id === listed);
   const rows = rowsOf(state);
   const inRules = collection?.layer.map.rules.flatMap((rule) => Object.keys(rule.when)) ?? [];
   return (
     <>
-      <header class="question idle">
-        <div class="title-line"><h2>{text.t("incident")}</h2></div>
-        <p>{text.t("incident_empty")}</p>
-        <button type="button" class="primary wide" onClick={() => { act.pick(); }}>{text.t("incident_here")}</button>
-        <p class="muted ways">{text.t("incident_ways")}</p>
-      </header>
       <div class="list-head">
         <label>{text.t("in_view")}
           <select value={listed ?? ""} onChange={(event) => { act.setListed(event.currentTarget.value); }}>
@@ -55,6 +49,22 @@ export function InView() {
         {inView.value && rows.length === 0 && collection && <p class="empty">{text.t("in_view_none", { layer: collection.titles[lang] })}</p>}
         {inView.value?.more && <p class="empty">{text.t("in_view_more")}</p>}
       </div>
+    </>
+  );
+}
+
+/** The list twin of a layer, under the call to set an incident. */
+export function InView() {
+  const { act, text } = useApp();
+  return (
+    <>
+      <header class="question idle">
+        <div class="title-line"><h2>{text.t("incident")}</h2></div>
+        <p>{text.t("incident_empty")}</p>
+        <button type="button" class="primary wide" onClick={() => { act.pick(); }}>{text.t("incident_here")}</button>
+        <p class="muted ways">{text.t("incident_ways")}</p>
+      </header>
+      <ItemsInView />
     </>
   );
 }

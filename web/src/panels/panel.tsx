@@ -1,6 +1,8 @@
 import type { ComponentChildren } from "preact";
 import { useRef } from "preact/hooks";
 import { useApp } from "../context";
+import { EditPanel } from "../edit";
+import { ImportPanel, RegistryList } from "../registry";
 import { rankedIn } from "../rows";
 import type { Sheet } from "../state";
 import { Card } from "./card";
@@ -47,10 +49,13 @@ function Frame({ children }: { children: ComponentChildren }) {
   );
 }
 
-/** The one left panel: the card of what is selected, or the incident, or what is in view. */
+/** The one left panel: what is edited or imported, the card of what is selected, or the incident, or a list. */
 export function Panel() {
-  const { state } = useApp();
-  const { incident, selected } = state;
+  const { act, state } = useApp();
+  const { incident, selected, editing, importing } = state;
+  if (editing) return <Frame><EditPanel key={`${editing.layer}.${editing.fid ?? "new"}`} {...editing} /></Frame>;
+  if (importing !== null) return <Frame><ImportPanel layer={importing} /></Frame>;
+  if (act.shown === "registry") return <Frame>{selected ? <Card /> : <RegistryList />}</Frame>;
   const inList = selected !== null && incident !== null && [...rankedIn(state), ...(state.answer.value?.skipped ?? [])].some((one) => String(one.id) === `${selected.layer}.${selected.fid}`);
   const waiting = incident !== null && state.answer.status === "loading" && !state.answer.value;
   return <Frame>{selected && !inList && !waiting ? <Card /> : incident ? <Incident /> : <InView />}</Frame>;

@@ -13,11 +13,13 @@ interface CardProps {
   collection: Collection;
   feature: Feature;
   today: string;
+  /** Whether the layer holds both real and sample items. */
+  mixed: boolean;
   onStep: () => void;
 }
 
 /** One item: what and where it is, who is responsible, when it is due, and what can be done next. */
-function BoardCard({ collection, feature, today, onStep }: CardProps) {
+function BoardCard({ collection, feature, today, mixed, onStep }: CardProps) {
   const { act, state, text } = useApp();
   const fid = fidOf(feature);
   const map = collection.layer.map;
@@ -25,32 +27,30 @@ function BoardCard({ collection, feature, today, onStep }: CardProps) {
   const due = dueOf(collection, feature.properties, today, text);
   const responsible = responsibleOf(collection, feature);
   const selected = state.selected?.layer === collection.id && state.selected.fid === fid;
-  const stated = ageOf(secondsSince(feature.properties.stated_at), text);
+  const { stated_at } = feature.properties;
   const name = act.nameOf(feature, collection.id);
   const may = act.can(collection.id);
   const steps = may.edit || act.session.may("review");
   return (
     <li class={`board-card${due.overdue ? " late" : ""}${selected ? " selected" : ""}`} data-card={fid}>
       <button type="button" class="card-main" data-row={`${collection.id}.${fid}`} aria-pressed={selected} onClick={() => { act.select(selected ? null : { layer: collection.id, fid }, { geometry: feature.geometry, fly: true }); }}>
-        <span class="card-name">{rule && <SymbolPicture symbol={rule.symbol} scale={Math.min(1, 18 / rule.symbol.size)} />}<strong>{name}</strong>{feature.properties.sample === true && <span class="chip sample">{text.t("sample")}</span>}</span>
+        <span class="card-name">{rule && <SymbolPicture symbol={rule.symbol} scale={Math.min(1, 18 / rule.symbol.size)} />}<strong>{name}</strong>{mixed && feature.properties.sample === true && <span class="chip sample">{text.t("sample")}</span>}</span>
         {rule && <span class="away">{rule.label[state.lang]}</span>}
-        <span class="card-facts">{factsOf(collection, feature.properties, text)}</span>
+        <span class="card-facts">{factsOf(collection, feature.properties, text).map((fact, index) => <span key={index}>{fact}</span>)}</span>
         <span class="card-who"><span class={responsible === null ? "muted" : ""}>{responsible ?? text.t("responsible_none")}</span><b class={due.overdue ? "danger" : "muted"}>{due.text}</b></span>
       </button>
       {state.asOf === null && (steps || may.edit) && (
         <p class="card-acts">
-          {may.edit && <button type="button" class="link still" title={text.t("still_true_title", { age: stated.text })} onClick={() => { void act.registry.confirm(collection.id, fid); }}>✓ {text.t("still_true")}<span class={stated.stale ? "stale" : "muted"}>{text.t("stated_age", { age: statedText(feature, text) })}</span></button>}
+          {may.edit && (
+            <button type="button" class="link still" title={text.t("still_true_title", { age: ageOf(secondsSince(stated_at), text).text })} aria-label={text.t("still_true_of", { name })} onClick={() => { void act.registry.confirm(collection.id, fid); }}>
+              <span aria-hidden="true">✓</span> {text.t("still_true")} <span class="digits">{typeof stated_at === "string" ? text.day(text.date(stated_at), today) : text.t("unknown")}</span>
+            </button>
+          )}
           {steps && <button type="button" class="link next" aria-label={text.t("next_step_of", { name })} onClick={onStep}>{text.t("next_step")} <span aria-hidden="true">›</span></button>}
         </p>
       )}
     </li>
   );
-}
-
-/** When an item was last said to be so. */
-function statedText({ properties }: Feature, text: ReturnType<typeof useApp>["text"]): string {
-  const seconds = secondsSince(properties.stated_at);
-  return seconds === null ? text.t("unknown") : text.age(seconds);
 }
 
 function Count({ state: { count, overdue } }: { state: BoardState }) {
@@ -68,9 +68,10 @@ interface ColumnProps {
 function Cards({ collection, column, today, onStep }: ColumnProps) {
   const { act, text } = useApp();
   const { code, items, count, more } = column;
+  const mixed = collection.counts.real > 0 && collection.counts.sample > 0;
   return (
     <>
-      <ol>{items.map((feature) => <BoardCard key={feature.id} collection={collection} feature={feature} today={today} onStep={() => { onStep(fidOf(feature)); }} />)}</ol>
+      <ol>{items.map((feature) => <BoardCard key={feature.id} collection={collection} feature={feature} today={today} mixed={mixed} onStep={() => { onStep(fidOf(feature)); }} />)}</ol>
       {items.length === 0 && <p class="muted column-empty">{text.t("column_empty")}</p>}
       {more && code !== null && <button type="button" class="link wide" onClick={() => { act.registry.list({ state: code }); }}>{text.t("column_more", { n: count - items.length })}</button>}
     </>

@@ -28,18 +28,18 @@ export function dueOf({ layer }: Collection, properties: Properties, today: stri
   return late > 0 ? { text: text.t("overdue_days", { n: late }), overdue: true } : { text: text.t("due_on", { d: text.day(deadline, today) }), overdue: false };
 }
 
-/** Type, place, households and people; what is unknown of the people is said so. */
-export function factsOf(collection: Collection, properties: Properties, text: Text): string {
+/** Type, place, households and people, each in words; that the people are unknown is said. */
+export function factsOf(collection: Collection, properties: Properties, text: Text): string[] {
   const { layer } = collection;
   const workflow = layer.workflow;
   const told = new Set([workflow?.state, workflow?.grade, ...Object.keys(workflow?.when ?? {}), ...(layer.map?.rules ?? []).flatMap((rule) => Object.keys(rule.when))]);
   const type = layer.fields.find((field) => field.type === "code" && !told.has(field.name));
-  const place = ["admin_area", "address"].map((name) => properties[name]).find((value) => typeof value === "string" && value !== "");
+  const place = ["address", "admin_area"].map((name) => properties[name]).find((value) => typeof value === "string" && value !== "");
   const households = layer.fields.find((field) => field.unit === "households");
   const persons = fieldOf(collection, workflow?.persons);
-  const parts = [type && valueText(type, properties[type.name], text), place, households && valueText(households, properties[households.name], text)];
-  if (persons) parts.push(valueText(persons, properties[persons.name], text) ?? text.t("persons_unknown"));
-  return parts.filter((part) => typeof part === "string" && part !== "").join(" · ");
+  const people = [households && valueText(households, properties[households.name], text), persons && (valueText(persons, properties[persons.name], text) ?? text.t("persons_unknown"))];
+  const parts = [type && valueText(type, properties[type.name], text), place, people.filter(Boolean).join(" ")];
+  return parts.filter((part) => typeof part === "string" && part !== "").map(String);
 }
 
 /** Who is responsible: the first of the fixed items. */

@@ -2,6 +2,7 @@
 import { type Collection, type Feature, type Filter, getBoard, getRows, noFilter } from "../api";
 import type { Controller } from "../controller";
 import { patchItem, readItem } from "../edit/requests";
+import { type Geometry, positions } from "../geometry";
 import { nothing, type Registry, type RegistryView } from "../state";
 import { refOf } from "../url";
 
@@ -13,6 +14,9 @@ export const fidOf = (feature: Pick<Feature, "id">): number => refOf(String(feat
 
 export class RegistryControl {
   private readonly act: Controller;
+
+  /** Whether the map is to show the whole list once it is there. */
+  private fitNext = false;
 
   constructor(act: Controller) {
     this.act = act;
@@ -54,6 +58,8 @@ export class RegistryControl {
     this.act.set({ registry: next, ...(other && { board: nothing() }), ...(relisted && { rows: nothing(), chosen: [] }) }, "push");
     if (other && this.act.state.selected) this.act.select(null);
     this.load(other);
+    if (relisted || patch.view === "map") this.fitNext = this.isFiltered && !this.act.state.selected;
+    this.draw();
   }
 
   /** Opens a list as a table, or on the map where the map is open. */
@@ -100,7 +106,7 @@ export class RegistryControl {
   async more(all = false): Promise<void> {
     const { rows, registry } = this.act.state;
     const layer = this.collection?.id;
-    if (!layer || rows.status !== "ready" || rows.value?.next == null) return;
+    if (!layer || rows.status !== "ready" || !rows.value?.next) return;
     const kept = rows.value;
     await this.act.request("rows", async (signal) => {
       let { features, next } = kept;
@@ -117,7 +123,11 @@ export class RegistryControl {
   /** Draws the list on the map in place of its layer. */
   draw(): void {
     const listed = this.act.shown === "registry" && this.view === "map" && this.isFiltered ? this.collection : undefined;
-    this.act.drawListed(listed?.id ?? null, this.act.state.rows.value?.features ?? []);
+    const features = this.act.state.rows.value?.features ?? [];
+    this.act.drawListed(listed?.id ?? null, features);
+    if (!listed || !this.fitNext || features.length === 0) return;
+    this.fitNext = false;
+    this.act.view?.fit(features.flatMap((one) => ((one.geometry as Geometry | null) ? positions(one.geometry) : [])), this.act.state.phone ? { top: 100, bottom: 30, left: 30, right: 60 } : {});
   }
 
   /** Says that an item still is as it was stated. */

@@ -32,7 +32,6 @@ function Figures() {
       <Figure label={text.t("state_open")} value={counts?.open} filter={{ state: "open" }} />
       <Figure label={text.t("state_closed_this_month")} value={counts?.closed_this_month} filter={{ state: "closed_this_month" }} />
       {workflow?.grade && <Figure label={text.t("state_grade_unknown")} value={counts?.grade_unknown} filter={{ state: "grade_unknown" }} />}
-      <Figure label={text.t("state_deadline_unknown")} value={counts?.deadline_unknown} filter={{ state: "deadline_unknown" }} />
     </div>
   );
 }
@@ -90,13 +89,18 @@ function Gaps() {
     <div class="gaps">
       <span class="muted">{text.t("gaps")}</span>
       <ul>
+        <li>
+          {value.counts.deadline_unknown === 0
+            ? <span class="muted">{text.t("state_deadline_unknown")} 0</span>
+            : <button type="button" class="link" onClick={() => { act.registry.list({ state: "deadline_unknown" }); }}>{text.t("state_deadline_unknown")} <b class="digits">{text.n(value.counts.deadline_unknown)}</b></button>}
+        </li>
         {value.gaps.map(({ id, label, count, unknown }) => (
           <li key={id}>
             {count === 0
               ? <span class="muted">{label[state.lang]} 0</span>
               : (
-                <button type="button" class="link" title={unknown > 0 ? text.t("gap_unknown", { n: unknown }) : undefined} onClick={() => { act.registry.list({ missing: id }); }}>
-                  {label[state.lang]} <b class="digits">{text.n(count)}</b>{unknown > 0 && <span class="muted">{text.t("gap_unknown_short", { n: unknown })}</span>}
+                <button type="button" class="link" onClick={() => { act.registry.list({ missing: id }); }}>
+                  {label[state.lang]} <b class="digits">{text.n(count)}</b>{unknown > 0 && <span class="muted">{unknown === count ? text.t("gap_all_unfilled") : text.t("gap_unfilled", { n: unknown })}</span>}
                 </button>
               )}
           </li>
@@ -127,6 +131,7 @@ export function RegistryHead() {
       <div class="registry-line">
         {loop ? <Figures /> : <div class="figures"><p class="figure plain-figure"><b class="digits">{text.n(collection.counts.real + collection.counts.sample)}</b><span>{text.t("registered")}</span></p></div>}
         <span class="space" />
+        {collection.counts.sample > 0 && view !== "map" && <span class="chip stale" role="note">{text.t(collection.counts.real > 0 ? "sample_some" : "sample_notice")}</span>}
         <label class="layer-choice">
           <span class="away">{text.t("layer")}</span>
           <select value={collection.id} onChange={(event) => { registry.show({ layer: event.currentTarget.value }); }}>
@@ -136,7 +141,7 @@ export function RegistryHead() {
         <div class="segments" role="group" aria-label={text.t("shown_as")}>
           {views.map((one) => <button key={one} type="button" aria-pressed={one === view} onClick={() => { registry.show({ view: one }); }}>{text.t(`view_${one}`)}</button>)}
         </div>
-        {edit && <button type="button" onClick={() => { act.startImport(collection.id); }}>{text.t("import")}</button>}
+        {edit && !state.phone && <button type="button" onClick={() => { act.startImport(collection.id); }}>{text.t("import")}</button>}
         {edit && <button type="button" class="primary" onClick={() => { startCreate(act, collection.id); }}>{text.t("add")}</button>}
       </div>
       {state.board.status === "failed" && loop && (

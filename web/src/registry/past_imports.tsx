@@ -1,0 +1,103 @@
+import { useEffect, useState } from "preact/hooks";
+import { useApp } from "../context";
+import { Dialog } from "../edit/dialog";
+import { reasonOf } from "../edit/requests";
+import { getImports, type Import, undoImport } from "./imports";
+
+interface TakeBackProps {
+  id: number;
+  layer: string;
+  name: string;
+  written: number;
+  onClose: (done: boolean) => void;
+}
+
+/** Takes a whole import back, as one change, with a reason. */
+export function TakeBack({ id, layer, name, written, onClose }: TakeBackProps) {
+  const { act, text } = useApp();
+  const [reason, setReason] = useState("");
+  const [busy, setBusy] = useState(false);
+  const [problem, setProblem] = useState("");
+  const submit = async () => {
+    setBusy(true);
+    setProblem("");
+    try {
+      await undoImport(id, reason.trim());
+      act.layersChanged(new Set([layer]), true);
+      act.toast(text.t("import_taken_back", { name }));
+      onClose(true);
+    } catch (error) {
+      setProblem(reasonOf(error));
+      setBusy(false);
+    }
+  };
+  return (
+    <Dialog title={text.t("import_take_back_title", { name })} onClose={() => { onClose(false); }}>
+      <form
+        class="step" onSubmit={(event) => {
+          event.preventDefault();
+          void submit();
+        }}
+      >
+        <p>{text.t("import_take_back_text", { n: written })}</p>
+        <div class="field">
+          <div class="field-label"><label for="take-back-reason">{text.t("reason")}</label></div>
+          <input id="take-back-reason" type="text" autofocus maxLength={500} value={reason} onInput={(event) => { setReason(event.currentTarget.value); }} />
+        </div>
+        {problem !== "" && <p class="warning" role="alert">{problem}</p>}
+        <p class="actions">
+          <button type="submit" class="danger" disabled={busy}>{text.t("import_take_back")}</button>
+          <button type="button" onClick={() => { onClose(false); }}>{text.t("cancel")}</button>
+        </p>
+      </form>
+    </Dialog>
+  );
+}
+
+export const writtenBy = ({ counts }: Pick<Import, "counts">) => (counts.imported ?? 0) + (counts.updated ?? 0);
+
+/** The imports that were made into a layer, the newest first. */
+export function PastImports({ layer }: { layer: string }) {
+  const { act, text } = useApp();
+  const [imports, setImports] = useState<Import[] | null>(null);
+  const [failed, setFailed] = useState("");
+  const [asked, setAsked] = useState<Import | null>(null);
+  const load = () => {
+    setFailed("");
+    getImports().then((all) => { setImports(all.filter((one) => one.layer === layer)); }, (error: unknown) => { setFailed(reasonOf(error)); });
+  };
+  useEffect(load, [layer]);
+  return (
+    <section class="past-imports">
+      <h3>{text.t("imports_past")}</h3>
+      {failed !== "" && <p class="problem" role="alert">{text.t("failed")}: {failed} <button type="button" class="link" onClick={load}>{text.t("retry")}</button></p>}
+      {!imports && failed === "" && <div class="skeleton" aria-label={text.t("loading")}><i /><i /></div>}
+      {imports?.length === 0 && <p class="muted">{text.t("imports_none")}</p>}
+      <ul>
+        {imports?.map((one) => {
+          const name = one.file_name ?? text.t("number", { n: one.id });
+          return (
+            <li key={one.id} class={one.taken_back_at ? "import taken-back" : "import"}>
+              <span><strong>{name}</strong><span class="muted">{[one.finished_at && text.time(one.finished_at), one.author].filter(Boolean).join(" · ")}</span></span>
+              <span class="import-end">
+                <span class="digits">{text.t("import_rows", { n: writtenBy(one) })}</span>
+                {one.taken_back_at
+                  ? <span class="chip">{text.t("import_was_taken_back")}</span>
+                  : act.can(layer).edit && one.finished_at && writtenBy(one) > 0 && <button type="button" class="link" aria-label={`${text.t("import_take_back")}: ${name}`} onClick={() => { setAsked(one); }}>{text.t("import_take_back")}</button>}
+              </span>
+            </li>
+          );
+        })}
+      </ul>
+      {asked && (
+        <TakeBack
+          id={asked.id} layer={layer} name={asked.file_name ?? text.t("number", { n: asked.id })} written={writtenBy(asked)}
+          onClose={(done) => {
+            setAsked(null);
+            if (done) load();
+          }}
+        />
+      )}
+    </section>
+  );
+}
