@@ -87,9 +87,9 @@ def _measure(name: str, ours: float, peer: float, unit: str, words: str, at_most
     }  # fmt: skip
 
 
-def _seconds(act: Callable[[], Any]) -> float:
+def _seconds(act: Callable[..., Any], *values: Any) -> float:
     started = time.perf_counter()
-    act()
+    act(*values)
     return time.perf_counter() - started
 
 
@@ -119,9 +119,8 @@ def _imports(kept: str, plain: str) -> Iterator[Measure]:
                 first.append((run_import(kept, path)[0], run_import(plain, path, unlogged)[0]))
             ours, peer = (median(times) for times in zip(*first, strict=True))
             curve.append(f"{size:.0e} rows {ours:.1f} s / {peer:.1f} s")
-        yield _measure(
-            "store.import_with_history", ours, peer, "s", "without triggers and log", 1.5, f"{', '.join(curve)}; {_load()}"
-        )  # fmt: skip
+        note = f"{', '.join(curve)}; {_load()}"
+        yield _measure("store.import_with_history", ours, peer, "s", "without triggers and log", 1.5, note)
         for run in range(RUNS):
             path = points_file(Path(folder) / "again.csv", UPDATED, seed=2 + run)
             second.append((run_import(kept, path)[0], run_import(plain, path)[0]))
@@ -172,9 +171,8 @@ def _updates(kept: str, plain: str) -> Iterator[Measure]:
             _fill(url, size)
         count, pairs = min(UPDATED, size // 4), []
         for run in range(RUNS):
-            pairs.append(
-                [_seconds(lambda u=url, r=run: _update(u, r * count, (r + 1) * count)) for url in (kept, plain)]
-            )
+            part = (run * count, (run + 1) * count)
+            pairs.append([_seconds(_update, url, *part) for url in (kept, plain)])
         ours, peer = (median(times) for times in zip(*pairs, strict=True))
         curve.append(f"{count} of {size:.0e} rows {ours:.2f} s / {peer:.2f} s")
     note = f"{', '.join(curve)}; {_load()}"
@@ -184,7 +182,7 @@ def _updates(kept: str, plain: str) -> Iterator[Measure]:
 
 
 def _single_updates(kept: str, plain: str) -> tuple[float, float, str]:
-    """Medians in ms of transactions of one update each, sent by one client; and by how much a tenth of them is slower."""
+    """Medians in ms of transactions of one update each, sent by one client; and what the slowest tenth takes."""
     times: dict[str, list[float]] = {kept: [], plain: []}
     for url in (kept, plain):
         _vacuum(url)
@@ -198,7 +196,7 @@ def _single_updates(kept: str, plain: str) -> tuple[float, float, str]:
                 first = one(cursor, "SELECT min(fid) FROM layers.shelters")
                 for _ in range(BLOCK):
                     values = (numbers.randrange(500), first + numbers.randrange(SIZES[-1]))
-                    times[url].append(1000 * _seconds(lambda c=cursor, v=values: c.execute(ONE, v)))
+                    times[url].append(1000 * _seconds(cursor.execute, ONE, values))
     ours, peer = times[kept], times[plain]
     tenth = [sorted(one)[len(one) * 9 // 10] for one in (ours, peer)]
     return median(ours), median(peer), f"{SINGLE} each; slowest tenth from {tenth[0]:.2f} / {tenth[1]:.2f} ms"

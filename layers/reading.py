@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import islice
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
@@ -485,8 +485,9 @@ def _vector(path: Path, encoding: str | None, layer: str | None) -> Table:
     pyogrio.set_gdal_config_options(OFFLINE)
     notes: list[str] = []
     try:
+        place = _place(path, notes)
         with _warnings_noted(notes):
-            names = [str(name) for name, _ in pyogrio.list_layers(path)]
+            names = [str(name) for name, _ in pyogrio.list_layers(place)]
             whole_headings = _whole_headings(path) if layer is None else {}
             if layer is not None and layer not in names:
                 raise ImportRefused(f"{path.name} has no layer {layer!r}", expected=", ".join(names))
@@ -497,9 +498,9 @@ def _vector(path: Path, encoding: str | None, layer: str | None) -> Table:
             if encoding is None and (data := _dbf_without_encoding(path)):
                 encoding = encoding_of(data)
                 notes.append(f"encoding found: {encoding}")
-            information = pyogrio.read_info(path, layer=chosen, encoding=encoding, force_feature_count=True)
+            information = pyogrio.read_info(place, layer=chosen, encoding=encoding, force_feature_count=True)
     except (pyogrio.errors.DataSourceError, pyogrio.errors.DataLayerError, IndexError, LookupError) as error:
-        raise ImportRefused(f"{path.name} is no file of a kind that can be read here: {error}") from None
+        raise ImportRefused(f"{path.name} is no file of a kind that can be read here: {_said(error)}") from None
     fields = [str(name) for name in information["fields"]]
     total = max(int(information["features"]), 1)
     together = names if whole_headings else [chosen]  # of one layer of ours, a Shapefile for each kind of geometry
@@ -507,12 +508,31 @@ def _vector(path: Path, encoding: str | None, layer: str | None) -> Table:
     def chunks() -> Iterator[Chunk]:
         start = 1
         for name in together:
-            for chunk in _vector_chunks(path, name, encoding, fields, total, notes, start):
+            for chunk in _vector_chunks(path, place, name, encoding, fields, total, notes, start):
                 start += len(chunk.numbers)
                 yield chunk
 
     headings = [whole_headings.get(name, name) for name in fields]
     return Table(str(information["driver"]), headings, information["crs"], notes, chunks, True, names)
+
+
+def _place(path: Path, notes: list[str]) -> Path | str:
+    """What GDAL is to open: the file, or the folder within a ZIP archive in which its Shapefiles stand."""
+    if path.suffix.lower() != ".zip" or not zipfile.is_zipfile(path):
+        return path
+    with zipfile.ZipFile(path) as archive:
+        names = [PurePosixPath(name) for name in archive.namelist() if name.lower().endswith(".shp")]
+    folders = list(dict.fromkeys(str(name.parent) for name in names if name.parts[0] != "__MACOSX"))
+    if not folders or "." in folders:
+        return path
+    if len(folders) > 1:
+        notes.append(f"folder read: {folders[0]}; the archive also has {', '.join(folders[1:])}")
+    return f"/vsizip/{path.absolute()}/{folders[0]}"
+
+
+def _said(error: Exception) -> str:
+    """What GDAL says is wrong, without its advice to programmers."""
+    return str(error).partition("; It might help")[0]
 
 
 def _whole_headings(path: Path) -> dict[str, str]:
@@ -539,16 +559,23 @@ def _warnings_noted(notes: list[str]) -> Iterator[None]:
 
 
 def _vector_chunks(
-    path: Path, layer: str, encoding: str | None, headings: list[str], total: int, notes: list[str], start: int
+    path: Path,
+    place: Path | str,
+    layer: str,
+    encoding: str | None,
+    headings: list[str],
+    total: int,
+    notes: list[str],
+    start: int,
 ) -> Iterator[Chunk]:
     import pyogrio
     import shapely
 
     # as text, a moment keeps its zone in every format, and a text of a GeoJSON that looks like a day stays what it is
-    options = {"DATE_AS_STRING": "YES"} if _driver_of(path, layer) == "GeoJSON" else {}
+    options = {"DATE_AS_STRING": "YES"} if _driver_of(place, layer) == "GeoJSON" else {}
     try:
         with pyogrio.raw.open_arrow(
-            path, layer=layer, encoding=encoding, batch_size=CHUNK_ROWS, use_pyarrow=True, datetime_as_string=True,
+            place, layer=layer, encoding=encoding, batch_size=CHUNK_ROWS, use_pyarrow=True, datetime_as_string=True,
             **options,
         ) as (meta, reader):  # fmt: skip
             geometry_name = meta["geometry_name"] or "wkb_geometry"
@@ -571,7 +598,7 @@ def _vector_chunks(
         raise ImportRefused(f"{path.name}: cannot be read to its end: {error}") from None
 
 
-def _driver_of(path: Path, layer: str) -> str:
+def _driver_of(path: Path | str, layer: str) -> str:
     import pyogrio
 
     return str(pyogrio.read_info(path, layer=layer)["driver"])

@@ -7,12 +7,14 @@ kept, to see how large they are: what their own tables say of that may be wrong.
 from __future__ import annotations
 
 import codecs
+import json
 import mmap
 import re
 import sqlite3
 import stat
 import struct
 import zipfile
+import zlib
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path, PurePosixPath
@@ -35,8 +37,12 @@ ARCHIVES = {
     b"\xfd7zXZ": "xz", b"\x28\xb5\x2f\xfd": "zstd",
 }  # fmt: skip
 ARCHIVE_ENDINGS = {".zip", ".gz", ".tgz", ".tar", ".7z", ".rar", ".bz2", ".xz", ".zst", ".kmz", ".shz"}
+DAMAGED = (
+    zipfile.BadZipFile, zlib.error, struct.error, NotImplementedError, EOFError, OSError, RuntimeError, ValueError,
+)  # fmt: skip
 SPREADSHEETS = ("xl/workbook.xml", "xl/workbook.bin")
-CRS_ELSEWHERE = re.compile(rb'"crs"\s*:\s*\{[^{}]{0,200}(\{[^{}]{0,4000})?"(href|url|link)"', re.IGNORECASE)
+CRS = re.compile(rb'"crs"\s*:\s*(?=\{)')
+CRS_BYTES = 1 << 16
 GEOPACKAGES = (0x47504B47, 0x47503130, 0x47503131)
 CALL = re.compile(r"([a-z_]\w*)\s*\(", re.IGNORECASE)
 TEXTS = re.compile(r"'(?:[^']|'')*'|--[^\n]*|/\*.*?\*/", re.DOTALL)
@@ -94,12 +100,21 @@ def _screen_text(path: Path, head: bytes) -> bool:
 
 def _screen_geojson(path: Path) -> None:
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as text:
-        if CRS_ELSEWHERE.search(text):
+        if any(_is_elsewhere(text[found.end() : found.end() + CRS_BYTES]) for found in CRS.finditer(text)):
             raise ImportRefused(
                 f"{path.name} leaves its CRS to another address, which is not asked",
                 parameter="crs",
                 expected="a GeoJSON without the member crs, and EPSG:n as the option crs",
             )
+
+
+def _is_elsewhere(text: bytes) -> bool:
+    """Whether a JSON object, with what follows it, is a CRS that stands at another address."""
+    try:
+        found, _ = json.JSONDecoder().raw_decode(text.decode("utf-8", "replace"))
+    except (ValueError, RecursionError):
+        return False
+    return str(found.get("type")).lower() in ("link", "url")
 
 
 # --- archives ---------------------------------------------------------------------------------------------------------
@@ -119,7 +134,7 @@ def _screen_archive(path: Path) -> bool:
                 )
             _check_contents(path, archive, nested=spreadsheet)
             return not spreadsheet
-    except (zipfile.BadZipFile, NotImplementedError, EOFError, OSError, ValueError, struct.error) as error:
+    except DAMAGED as error:
         raise ImportRefused(f"{path.name} is a damaged archive: {str(error)[:100]}") from None
 
 

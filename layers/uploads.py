@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import fcntl
 import json
+import logging
 import os
 import re
 import resource
@@ -43,6 +44,7 @@ AT_ONCE = 2
 SAMPLE, REJECTED = 2000, 500
 TIME_LIMIT_S, MEMORY_LIMIT, FILE_LIMIT = 1800, 4 << 30, 1 << 30
 UNDO_LIMIT_MS = 600_000
+LOGGED_AT_MOST = 8000
 TOKEN = re.compile(r"[A-Za-z0-9_-]{32}")
 TEXT_AT_MOST, PAIRS_AT_MOST, NAME_AT_MOST = 200, 1000, 100
 NEEDLESS = re.compile(r"[^\w .()（）【】、，·+-]")
@@ -50,6 +52,7 @@ TEXTS = ("crs", "area", "encoding", "sheet", "source", "licence", "attribution")
 PAIRS = {"map": "a JSON object of heading to field", "set": "a JSON object of field to value"}
 OPTIONS = (*TEXTS, "on_conflict", *PAIRS)
 Act = Literal["check", "commit"]
+log = logging.getLogger("leeward")
 
 
 # --- the folder of an upload ------------------------------------------------------------------------------------------
@@ -388,10 +391,10 @@ async def _in_process(job: Mapping[str, Any], lock: int) -> dict[str, Any] | Non
     path = os.pathsep.join([root, *filter(None, [os.environ.get("PYTHONPATH")])])
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "layers.uploads", env={**os.environ, "PYTHONPATH": path}, pass_fds=(lock,),
-        stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
+        stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
     )  # fmt: skip
     try:
-        output, _ = await asyncio.wait_for(process.communicate(json.dumps(job).encode()), TIME_LIMIT_S)
+        output, complaints = await asyncio.wait_for(process.communicate(json.dumps(job).encode()), TIME_LIMIT_S)
     except TimeoutError:
         process.kill()
         await process.wait()
@@ -401,9 +404,11 @@ async def _in_process(job: Mapping[str, Any], lock: int) -> dict[str, Any] | Non
         return problem
     if process.returncode is not None and process.returncode < 0:
         raise ImportRefused(
-            f"reading the file was ended by the system: it needs more than {MEMORY_LIMIT >> 30} GB, or is damaged",
+            "reading the file was broken off: it is damaged, has cells far away from its table, or needs more than"
+            f" {MEMORY_LIMIT >> 30} GB",
             expected="a smaller file, or one that its program has saved anew",
         )
+    log.error("reading an upload failed\n%s", complaints.decode("utf-8", "replace")[-LOGGED_AT_MOST:])
     raise StoreFailed("reading the file failed; the failure is in the service's log")
 
 

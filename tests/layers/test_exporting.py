@@ -34,7 +34,7 @@ from layers.importing import Report as ImportReport
 from layers.importing import import_file
 from layers.migrate import migrate
 from layers.settings import settings
-from tests.gis.rows import empty, put, square
+from tests.gis.rows import put, square
 
 LOSSLESS = ("gpkg", "parquet", "fgb")
 KINDS = {"points": "Point", "lines": "LineString", "areas": "MultiPolygon", "shapes": "Geometry", "tables": "none"}
@@ -164,8 +164,9 @@ def store(url: str) -> str:
 
 
 def wipe(url: str) -> None:
-    query(url, "DELETE FROM leeward.imports")
-    empty(url)
+    layers = [*(f"all_{stem}" for stem in KINDS), "shelters"]
+    query(url, "; ".join(f"DELETE FROM layers.{layer}" for layer in layers))
+    query(url, "DELETE FROM leeward.imports; DELETE FROM leeward.sources")
 
 
 def query(url: str, text: str) -> list[tuple[Any, ...]]:
@@ -326,7 +327,7 @@ def plain(name: str, value: Any) -> Any:
 @pytest.mark.parametrize("stem", KINDS)
 @pytest.mark.parametrize("form", LOSSLESS)
 @hypothesis_settings(
-    max_examples=25,
+    max_examples=20,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.data_too_large],
 )

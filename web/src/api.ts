@@ -330,7 +330,7 @@ const get = async <T>(path: string, query: Query = {}, signal?: AbortSignal) => 
 
 export const getService = () => get<Service>("/service");
 
-export const getCollections = async () => (await get<{ collections: Collection[] }>("/collections")).collections;
+export const getCollections = async () => (await get<{ collections: Collection[] }>("/collections", { as_of: along.asOf })).collections;
 
 export const getItem = (layer: string, fid: number, signal?: AbortSignal) =>
   get<Feature>(`/collections/${layer}/items/${fid}`, { as_of: along.asOf }, signal);
@@ -427,7 +427,7 @@ export interface Board {
 }
 
 export const getBoard = (layer: string, limit: number, signal?: AbortSignal) =>
-  get<Board>(`/collections/${layer}/board`, { limit }, signal);
+  get<Board>(`/collections/${layer}/board`, { limit, as_of: along.asOf }, signal);
 
 /** One row of the change log. */
 export interface Change {

@@ -139,6 +139,7 @@ export class Controller {
   showAsOf(asOf: string | null): void {
     along.asOf = asOf;
     this.set({ asOf, board: nothing(), rows: nothing(), chosen: [] }, "push");
+    void this.refreshCollections();
     this.restyle();
     this.start();
   }

@@ -233,7 +233,7 @@ export class MapView {
     const seen = new Set<string>();
     for (const feature of this.map.queryRenderedFeatures({ layers: this.interactive() })) {
       const { layer, rule } = drawnBy(feature);
-      const key = `${layer}.${feature.id}`;
+      const key = `${layer}.${feature.id ?? String(feature.properties.index)}`;
       if (seen.has(key)) continue;
       seen.add(key);
       const row = (counts[layer] ??= []);
@@ -287,13 +287,13 @@ export class MapView {
     const collection = this.collections.find((one) => one.id === layer);
     if (!collection && !this.data.listed) return;
     const drawn = collection ? features.filter((one) => (one.geometry as Geometry | null) !== null) : [];
-    this.setData("listed", drawn.map(({ id, geometry, properties }) => {
+    this.setData("listed", drawn.map(({ id, geometry, properties }, index) => {
       const rule = collection ? ruleIndexOf(collection.layer.map, properties) : -1;
       const symbol = collection?.layer.map.rules[rule];
       const fid = Number(String(id).split(".").at(-1));
       return {
-        type: "Feature", id: fid, geometry,
-        properties: { layer, rule, fid, name: properties[collection?.layer.name_field ?? "name"] ?? "", image: imageId("rule", layer ?? "", rule, this.choice.theme), color: symbol ? colorOf(symbol.symbol, this.choice.theme) : "#6B6F76" },
+        type: "Feature", geometry, ...(Number.isInteger(fid) && fid > 0 && { id: fid }),
+        properties: { layer, rule, index, name: properties[collection?.layer.name_field ?? "name"] ?? "", image: imageId("rule", layer ?? "", rule, this.choice.theme), color: symbol ? colorOf(symbol.symbol, this.choice.theme) : "#6B6F76" },
       };
     }));
   }

@@ -2,12 +2,12 @@ import { useState } from "preact/hooks";
 import { type Feature, type Field, Problem, type Properties } from "../api";
 import { useApp } from "../context";
 import { Dialog } from "./dialog";
-import { type Entries, isUnknown, problemOf, valueOf } from "./entries";
+import { type Entries, isUnknown, problemOf, valueOf, without } from "./entries";
 import { FieldInput } from "./field_input";
 import { editable } from "./form";
-import { notify } from "./notice";
-import { type BatchItem, type FieldError, member, patchItems, readItem, reasonOf } from "./requests";
+import { type BatchItem, type FieldError, member, patchItems, readItem, reasonOf, type Tagged } from "./requests";
 import { useWords } from "./words";
+import { setMany } from "./written";
 
 interface Props {
   layer: string;
@@ -22,13 +22,13 @@ interface Lost {
 
 const AT_ONCE = 6;
 
-/** The tags of items, a few at a time; items that are gone are left out. */
-async function tagsOf(layer: string, fids: number[]): Promise<{ fid: number; etag: string }[]> {
-  const found: { fid: number; etag: string }[] = [];
+/** Items with their tags, a few at a time; items that are gone are left out. */
+async function read(layer: string, fids: number[]): Promise<(Tagged & { fid: number })[]> {
+  const found: (Tagged & { fid: number })[] = [];
   for (let start = 0; start < fids.length; start += AT_ONCE) {
     const part = await Promise.all(fids.slice(start, start + AT_ONCE).map(async (fid) => {
       try {
-        return { fid, etag: (await readItem(layer, fid)).etag };
+        return { fid, ...(await readItem(layer, fid)) };
       } catch (error) {
         if (error instanceof Problem && error.status === 404) return null;
         throw error;
@@ -72,10 +72,13 @@ export function BulkEdit({ layer, fids, onDone }: Props) {
     setLost(null);
     try {
       const properties: Properties = Object.fromEntries(chosen.map((field) => [field.name, valueOf(field, entries[field.name])]));
-      const items: BatchItem[] = (await tagsOf(layer, wanted)).map(({ fid, etag }) => ({ fid, if_match: etag, properties }));
+      const before = await read(layer, wanted);
+      const items: BatchItem[] = before.map(({ fid, etag }) => ({ fid, if_match: etag, properties }));
       const { items: written } = await patchItems(layer, items, reason.trim());
-      for (const { fid } of written.slice(0, 1)) act.itemChanged({ layer, fid });
-      notify(act, say("bulk_saved", { n: written.length }) + (items.length < wanted.length ? ` · ${say("bulk_gone", { n: wanted.length - items.length })}` : ""));
+      const gone = wanted.length - items.length;
+      const was = new Map(before.map(({ fid, feature }) => [fid, Object.fromEntries(chosen.map(({ name }) => [name, feature.properties[name] ?? null]))]));
+      const back = written.map(({ fid, etag }): BatchItem => ({ fid, if_match: etag, properties: was.get(fid) ?? {} }));
+      setMany(act, say, layer, back, say("bulk_saved", { n: written.length }) + (gone > 0 ? ` · ${say("bulk_gone", { n: gone })}` : ""));
       onDone();
     } catch (error) {
       setBusy(false);
@@ -109,7 +112,7 @@ export function BulkEdit({ layer, fids, onDone }: Props) {
               hint={isUnknown(entries[field.name]) && !field.required ? say("bulk_set_unknown") : undefined}
               onChange={(entry) => { setEntries({ ...entries, [field.name]: entry }); }}
             />
-            <button type="button" class="icon-button" aria-label={`${say("bulk_remove")}: ${field.label[state.lang]}`} title={say("bulk_remove")} onClick={() => { setEntries(({ [field.name]: _, ...rest }) => rest); }}>✕</button>
+            <button type="button" class="icon-button" aria-label={`${say("bulk_remove")}: ${field.label[state.lang]}`} title={say("bulk_remove")} onClick={() => { setEntries(without(entries, field.name)); }}>✕</button>
           </div>
         ))}
         <select

@@ -7,7 +7,7 @@ import { Conflict } from "./conflict";
 import { DeleteDialog } from "./delete_dialog";
 import { Dialog } from "./dialog";
 import { type Draft, dropDraft, keepDraft, keptDraft, newKey } from "./drafts";
-import { isUnknown, sameEntry } from "./entries";
+import { isUnknown, sameEntry, without } from "./entries";
 import { useEscape } from "./escape";
 import { FieldInput } from "./field_input";
 import {
@@ -109,8 +109,8 @@ function Editor({ collection, fid, feature, draft, restored }: Start & { collect
   const change = (part: Partial<Form>, what: string) => {
     setSteps((now) => step(now, part, what));
     setRefusal(null);
-    if (what.startsWith("field.")) setRefused(({ [what.slice(6)]: _, ...rest }) => rest);
-    if ("shape" in part || "sketch" in part) setRefused(({ [GEOMETRY]: _, ...rest }) => rest);
+    if (what.startsWith("field.")) setRefused((now) => without(now, what.slice(6)));
+    if ("shape" in part || "sketch" in part) setRefused((now) => without(now, GEOMETRY));
   };
   const undoStep = () => { setSteps(undo); };
   const redoStep = () => { setSteps(redo); };

@@ -18,6 +18,9 @@ export function localTime(moment: Date): string {
   return `${day}T${two(moment.getHours())}:${two(moment.getMinutes())}`;
 }
 
+/** A record without one of its names. */
+export const without = <T>(record: Record<string, T>, name: string): Record<string, T> => Object.fromEntries(Object.entries(record).filter(([one]) => one !== name));
+
 /** What the input of a field holds for a value. */
 export function entryOf(field: Field, value: Value): Entry {
   if (field.type === "codes") return Array.isArray(value) ? value : [];

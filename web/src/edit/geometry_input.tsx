@@ -43,7 +43,7 @@ export function GeometryInput({ layer, form, base, fixed, wrong, change, undo }:
   const shownMode: Mode = sketch ? "draw" : mode === "draw" ? "still" : mode;
 
   /** What the map's handlers call: always of the latest form. */
-  const latest = useRef({ form, finish: () => { /* set below */ }, remove: (_path: VertexPath) => { /* set below */ }, change });
+  const latest = useRef<{ form: Form; change: Props["change"]; finish: () => void; remove: (path: VertexPath) => void }>(null as never);
   latest.current = {
     form, change,
     finish: () => {
@@ -95,9 +95,12 @@ export function GeometryInput({ layer, form, base, fixed, wrong, change, undo }:
     editor.current?.show(sketch?.as === "whole" ? null : shape, sketch, shownMode, sketch?.as === "whole" ? shape : moved ? base : null);
   }, [shape, sketch, shownMode, text.lang]);
 
-  // The phone's sheet makes room while the map is worked on.
+  // The phone's sheet makes room while the map is worked on, and comes back after.
+  const worked = useRef(false);
   useEffect(() => {
     if (state.phone && shownMode !== "still") act.setSheet("low");
+    else if (state.phone && worked.current) act.setSheet("full");
+    worked.current = shownMode !== "still";
   }, [shownMode]);
 
   useEffect(() => {
@@ -135,6 +138,7 @@ export function GeometryInput({ layer, form, base, fixed, wrong, change, undo }:
   const begin = (next: Mode) => {
     setNote("");
     setMode(next);
+    if (shape && act.view && !shape.parts.flat(2).some((at) => act.view?.map.getBounds().contains(at))) showShape();
     act.view?.map.getCanvas().focus({ preventScroll: true });
   };
   const draw = (kind: Kind, as: Sketch["as"] = "whole") => {
@@ -161,9 +165,9 @@ export function GeometryInput({ layer, form, base, fixed, wrong, change, undo }:
     measures.parts > 1 && say("parts", { n: measures.parts }),
     measures.holes > 0 && say("holes", { n: measures.holes }),
   ].filter(Boolean).join(" · ");
-  const hint = shownMode === "place" ? say(shape ? "place_again_hint" : "place_hint")
-    : shownMode === "draw" ? say(sketch?.kind === "polygon" ? "draw_hint" : "draw_line_hint")
-      : crowded ? say("vertices_zoom") : say("vertices_hint");
+  const hint = shownMode === "place" ? say(!shape ? "place_hint" : state.phone ? "place_again_touch" : "place_again_hint")
+    : shownMode === "draw" ? say(state.phone ? "draw_touch" : sketch?.kind === "polygon" ? "draw_hint" : "draw_line_hint")
+      : crowded ? say("vertices_zoom") : say(state.phone ? "vertices_touch" : "vertices_hint");
 
   return (
     <div class="geometry-input" data-field="geometry" tabIndex={-1} aria-describedby={wrong ? "geometry-wrong" : undefined}>

@@ -6,8 +6,9 @@ import { useApp, useStore } from "../context";
 import type { Controller } from "../controller";
 import type { ItemRef } from "../url";
 import { notice } from "./notice";
+import type * as ToolsModule from "./tools";
 
-type Tools = typeof import("./tools");
+type Tools = typeof ToolsModule;
 type Props<Name extends keyof Tools> = Parameters<Tools[Name]>[0];
 
 let loading: Promise<Tools> | null = null;

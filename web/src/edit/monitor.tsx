@@ -1,12 +1,11 @@
 import { useEffect, useRef, useState } from "preact/hooks";
-import type { Feature, Field, Layer } from "../api";
+import type { Feature, Field } from "../api";
 import { useApp } from "../context";
-import { secondsSince } from "../values";
 import { type Entry, entryOf, problemOf, valueOf } from "./entries";
 import { useEscape } from "./escape";
 import { FieldInput } from "./field_input";
 import { patchItem, reasonOf } from "./requests";
-import { saved } from "./written";
+import { stated } from "./written";
 import { useWords } from "./words";
 
 interface Props {
@@ -44,7 +43,8 @@ export function MonitorForm({ layer, fid, field, feature, onClose }: Props) {
       const properties = { [field.name]: valueOf(field, entry), ...(field.stated_at && { [field.stated_at]: new Date().toISOString() }) };
       const result = await patchItem(layer, fid, { properties }, null);
       onClose();
-      saved(act, say, layer, result);
+      const names = Object.keys(properties);
+      stated(act, say, layer, result, Object.fromEntries(names.map((name) => [name, feature.properties[name] ?? null])));
     } catch (error) {
       setWrong(reasonOf(error));
       setBusy(false);
@@ -65,11 +65,4 @@ export function MonitorForm({ layer, fid, field, feature, onClose }: Props) {
       </p>
     </form>
   );
-}
-
-/** How old a monitoring value is, and whether that is too old. */
-export function ageOfValue(layer: Layer, field: Field, feature: Feature): { seconds: number | null; stale: boolean } | null {
-  if (!field.stated_at || !layer.fields.some((one) => one.name === field.stated_at)) return null;
-  const seconds = secondsSince(feature.properties[field.stated_at]);
-  return { seconds, stale: seconds === null || (typeof field.stale_after_h === "number" && seconds > field.stale_after_h * 3600) };
 }

@@ -2,13 +2,14 @@ import { useMemo, useRef, useState } from "preact/hooks";
 import type { Field, Layer } from "../api";
 import { useApp } from "../context";
 import { type Datum, DATUMS } from "../coordinates";
+import { commitImport, type Report, type Trial } from "../registry/imports";
 import { Dialog } from "./dialog";
 import { editable } from "./form";
-import { notify } from "./notice";
-import { commitImport, type DryRun, reasonOf, tryImport } from "./requests";
+import { reasonOf, tryImport } from "./requests";
 import { kindsOf } from "./shape";
 import { csvOf, rowsOfTable } from "./table_text";
 import { useWords } from "./words";
+import { imported } from "./written";
 
 interface Props {
   layer: string;
@@ -45,7 +46,7 @@ export function PasteDialog({ layer, onClose }: Props) {
   const [chosen, setChosen] = useState<Record<number, string>>({});
   const [datum, setDatum] = useState<Datum>("WGS 84");
   const [onConflict, setOnConflict] = useState<"skip" | "update">("skip");
-  const [tried, setTried] = useState<DryRun | null>(null);
+  const [tried, setTried] = useState<Trial | null>(null);
   const [busy, setBusy] = useState(false);
   const [wrong, setWrong] = useState("");
   const area = useRef<HTMLTextAreaElement>(null);
@@ -61,6 +62,13 @@ export function PasteDialog({ layer, onClose }: Props) {
   const labelOf = (meaning: string) => (meaning === "lon" || meaning === "lat" || meaning === "wkt" ? say(`paste_${meaning}`) : (fields.find((field) => field.name === meaning)?.label[state.lang] ?? meaning));
   const twice = meanings.find((meaning, index) => meaning !== "" && meanings.indexOf(meaning) !== index);
   const rejected = new Map(tried?.rejected.map((one) => [one.row, one]));
+  const unread = tried?.report.unread_examples ?? [];
+  /** What becomes of a row: why it is rejected, or which of its cells cannot be read. */
+  const said = (row: number) => {
+    const refusal = rejected.get(row);
+    const cells = unread.filter((one) => one.row === row).map((one) => say("paste_unread", { label: labelOf(one.column), value: one.value }));
+    return { refusal, cells, columns: [refusal?.column, ...unread.filter((one) => one.row === row).map((one) => one.column)] };
+  };
 
   const changed = () => {
     setTried(null);
@@ -103,9 +111,8 @@ export function PasteDialog({ layer, onClose }: Props) {
     if (!tried) return;
     setBusy(true);
     try {
-      const { report } = await commitImport(tried.id);
-      act.layersChanged(new Set([layer]), false);
-      notify(act, say("paste_committed", { n: written(report) }));
+      const report = await commitImport(tried.id, () => { /* a pasted table is soon written */ });
+      imported(act, say, layer, report.import_id ?? 0, say("paste_committed", { n: written(report) }));
       onClose();
     } catch (error) {
       setWrong(reasonOf(error));
@@ -153,12 +160,12 @@ export function PasteDialog({ layer, onClose }: Props) {
                 </thead>
                 <tbody>
                   {body.slice(0, ROWS_SHOWN).map((row, index) => {
-                    const refusal = rejected.get(index + FIRST_ROW);
+                    const { refusal, cells, columns } = said(index + FIRST_ROW);
                     return (
                       <tr key={index} class={refusal ? "rejected" : ""}>
                         <th scope="row" class="digits">{index + 1}</th>
-                        {row.map((cell, column) => <td key={column} class={`${meanings[column] === "" ? "muted" : ""}${refusal && refusal.column === meanings[column] ? " bad" : ""}`}>{cell}</td>)}
-                        {tried && <td class="wrong">{refusal && <>{refusal.reason}{refusal.proposal && <span class="muted"> {say("paste_proposal")}: {refusal.proposal}</span>}</>}</td>}
+                        {row.map((cell, column) => <td key={column} class={`${meanings[column] === "" ? "muted" : ""}${meanings[column] && columns.some((one) => one?.split(", ").includes(meanings[column] ?? "")) ? " bad" : ""}`}>{cell}</td>)}
+                        {tried && <td class="wrong">{refusal && <>{refusal.reason}{refusal.proposal && <span class="muted"> {say("paste_proposal")}: {refusal.proposal}</span>}</>}{cells.map((one) => <p key={one} class="unread">{one}</p>)}</td>}
                       </tr>
                     );
                   })}
@@ -169,6 +176,7 @@ export function PasteDialog({ layer, onClose }: Props) {
             {tried && (
               <div class={tried.rejected.length > 0 ? "warning" : "restored"} role="status">
                 <strong>{say("paste_result", { n: count, m: tried.rejected.length })}</strong>
+                {tried.report.unchanged > 0 && <p>{say("paste_duplicates", { n: tried.report.unchanged })}</p>}
                 {tried.rejected.filter((one) => one.row - FIRST_ROW >= ROWS_SHOWN).slice(0, 20).map((one) => <p key={`${one.row}-${one.column}`}>{say("paste_row")} {one.row - FIRST_ROW + 1}: {one.reason}</p>)}
               </div>
             )}
@@ -190,7 +198,4 @@ export function PasteDialog({ layer, onClose }: Props) {
 const FIRST_ROW = 2;
 
 /** Rows that are, or would be, written. */
-function written(report: Record<string, unknown>): number {
-  const number = (name: string) => (typeof report[name] === "number" ? report[name] : 0);
-  return number("inserted") + number("updated");
-}
+const written = (report: Report) => report.imported + report.updated;

@@ -1,6 +1,7 @@
 /** The requests that write, on top of `send`; and those that say which state of an item they read. */
 import type { Feature, Geometry, Properties, Value } from "../api";
 import { Problem, send } from "../api";
+import type { Trial } from "../registry/imports";
 
 /** A feature, and the tag of its state. */
 export interface Tagged {
@@ -62,34 +63,17 @@ export interface BatchItem {
 export const patchItems = async (layer: string, items: BatchItem[], reason: string) =>
   (await (await send("PATCH", itemsPath(layer), { items, ...(reason !== "" && { reason }) })).json()) as { items: { fid: number; etag: string }[] };
 
-export interface Rejected {
-  row: number;
-  column?: string | null;
-  reason: string;
-  proposal?: string | null;
-  cells?: Record<string, string> | string[];
-}
-
-export interface DryRun {
-  id: string;
-  report: Record<string, unknown>;
-  columns: Record<string, string>;
-  headings: string[];
-  sample: { features: Feature[] };
-  rejected: Rejected[];
-}
-
 /** Reads a file without writing anything. */
-export async function tryImport(layer: string, file: File, map: Record<string, string>, options: { crs?: string; on_conflict: "skip" | "update" }): Promise<DryRun> {
+export async function tryImport(layer: string, file: File, map: Record<string, string>, options: { crs?: string; on_conflict: "skip" | "update" }): Promise<Trial> {
   const form = new FormData();
   form.append("file", file);
   form.append("map", JSON.stringify(map));
   const query = new URLSearchParams({ layer, ...options });
-  return (await (await send("POST", `/imports?${query.toString()}`, form)).json()) as DryRun;
+  return (await (await send("POST", `/imports?${query.toString()}`, form)).json()) as Trial;
 }
 
-export const commitImport = async (token: string) =>
-  (await (await send("POST", `/imports/${token}/commit`)).json()) as { import_id: number; report: Record<string, unknown> };
+/** Takes a whole import back as one change. */
+export const undoImport = async (id: number): Promise<void> => { await send("POST", `/imports/${id}/undo`, {}); };
 
 // ---- what went wrong
 

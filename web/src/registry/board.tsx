@@ -1,4 +1,4 @@
-import { useState } from "preact/hooks";
+import { useEffect, useState } from "preact/hooks";
 import type { BoardState, Collection, Feature } from "../api";
 import { useApp } from "../context";
 import { startCreate } from "../edit";
@@ -118,6 +118,7 @@ export function Board() {
   const [step, setStep] = useState<number | null>(null);
   const collection = act.registry.collection;
   const { value, status } = state.board;
+  useEffect(() => { document.querySelector(".board-card.selected")?.scrollIntoView({ block: "nearest", inline: "nearest" }); }, [state.selected, value === null]);
   if (!collection) return null;
   if (!value) return status === "failed" ? null : <div class="skeleton columns-skeleton" aria-label={text.t("loading")}><i /><i /><i /><i /><i /></div>;
   const edit = act.can(collection.id).edit;

@@ -33,10 +33,10 @@ export class RegistryControl {
     return this.layers.find((one) => one.id === layer) ?? this.layers[0];
   }
 
-  /** The ways in which the layer can be shown: only a workflow has a board, which knows the present alone. */
+  /** The ways in which the layer can be shown: only a workflow has a board, and only a geometry a map. */
   get views(): RegistryView[] {
     const layer = this.collection?.layer;
-    return [...(layer?.workflow && this.act.state.asOf === null ? (["board"] as const) : []), "table", ...(layer?.map ? (["map"] as const) : [])];
+    return [...(layer?.workflow ? (["board"] as const) : []), "table", ...(layer?.map ? (["map"] as const) : [])];
   }
 
   get view(): RegistryView {
@@ -73,7 +73,7 @@ export class RegistryControl {
     if (this.act.shown !== "registry" || !collection) return;
     const { board, rows } = this.act.state;
     if (this.act.mapShown) this.act.setListed(collection.id);
-    if (collection.layer.workflow && this.act.state.asOf === null && (again || board.status === "none")) void this.loadBoard();
+    if (collection.layer.workflow && (again || board.status === "none")) void this.loadBoard();
     const needsRows = this.view === "table" || (this.view === "map" && this.isFiltered);
     if (needsRows && (again || rows.status === "none")) void this.loadRows();
     this.draw();

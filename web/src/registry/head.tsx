@@ -124,7 +124,7 @@ export function RegistryHead() {
   const { registry } = act;
   const { collection, views, view } = registry;
   if (!collection) return null;
-  const loop = Boolean(collection.layer.workflow) && state.asOf === null;
+  const loop = Boolean(collection.layer.workflow);
   const edit = act.can(collection.id).edit;
   return (
     <header class="registry-head" data-region="registry">

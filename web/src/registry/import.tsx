@@ -5,8 +5,9 @@ import { editable } from "../edit/form";
 import { useEscape } from "../edit/escape";
 import { reasonOf } from "../edit/requests";
 import { positions } from "../geometry";
-import { commitImport, type DatumFit, type Reject, rejectsAddress, type Report, type Trial, tryImport } from "./imports";
+import { commitImport, type DatumFit, type Progress, type Reject, rejectsAddress, type Report, type Trial, tryAgain, tryFile } from "./imports";
 import { PastImports, TakeBack } from "./past_imports";
+import { isOfDatum, sentence } from "./reasons";
 
 const ACCEPTED = ".csv,.xlsx,.xls,.geojson,.json,.gpkg,.zip";
 const CRS = ["EPSG:4326", "EPSG:4490", "GCJ-02", "BD-09"];
@@ -15,12 +16,8 @@ const WAIT_MS = 400;
 /** A column that is left out. */
 const LEFT_OUT = "-";
 
-const positionLabels = ["lon", "lat"] as const;
-
-interface Done {
-  importId: number;
-  report: Report;
-}
+/** The parts of a position that a column can be taken for. */
+const POSITION = ["x", "y", "wkt"] as const;
 
 /** The steps of an import, and which one it is at. */
 function Steps({ at }: { at: number }) {
@@ -87,7 +84,7 @@ function Columns({ collection, trial, map, onMap }: ColumnsProps) {
           {trial.headings.map((heading) => {
             const taken = takenFor(heading);
             const guess = unknown.includes(heading);
-            const known = taken === LEFT_OUT || fields.some((field) => field.name === taken) || positionLabels.some((one) => one === taken);
+            const known = taken === LEFT_OUT || fields.some((field) => field.name === taken) || POSITION.some((one) => one === taken);
             return (
               <tr key={heading} class={guess ? "unmatched" : ""}>
                 <th scope="row">{heading}</th>
@@ -95,7 +92,7 @@ function Columns({ collection, trial, map, onMap }: ColumnsProps) {
                   <select aria-label={text.t("import_field_of", { heading })} value={taken} onChange={(event) => { onMap(heading, event.currentTarget.value); }}>
                     <option value={LEFT_OUT}>{text.t("import_left_out")}</option>
                     {!known && <option value={taken}>{taken}</option>}
-                    {collection.layer.geometry !== "none" && positionLabels.map((one) => <option key={one} value={one}>{text.t(`import_${one}`)}</option>)}
+                    {collection.layer.geometry !== "none" && POSITION.map((one) => <option key={one} value={one}>{text.t(`import_${one}`)}</option>)}
                     {fields.map((field) => <option key={field.name} value={field.name}>{field.label[state.lang]}</option>)}
                   </select>
                   {guess && <span class="chip unknown">{text.t("import_unmatched")}</span>}
@@ -140,9 +137,7 @@ function Rejects({ trial }: { trial: Trial }) {
   const { rejected, report } = trial;
   if (report.rejected === 0) return null;
   const cell = (one: Reject): string => {
-    const cells = one.cells;
-    if (!cells || Array.isArray(cells) || one.column === null) return "";
-    const value = cells[one.column];
+    const value = one.column === null ? null : one.cells?.[trial.headings.indexOf(one.column)];
     return value === null || value === undefined ? "" : String(value);
   };
   return (
@@ -156,7 +151,7 @@ function Rejects({ trial }: { trial: Trial }) {
             <tr key={index}>
               <td class="digits">{one.row}</td>
               <td>{one.column}{cell(one) !== "" && <><br /><span class="muted">{cell(one)}</span></>}</td>
-              <td>{one.reason}{one.proposal && <><br /><span class="proposal">{text.t("reject_proposal", { proposal: one.proposal })}</span></>}</td>
+              <td>{sentence(one.reason, text.lang)}{one.proposal && <><br /><span class="proposal">{text.t("reject_proposal", { proposal: one.proposal })}</span></>}</td>
             </tr>
           ))}
         </tbody>
@@ -169,13 +164,14 @@ function Rejects({ trial }: { trial: Trial }) {
 /** What the service noticed besides: doubtful values, cells that could not be read. */
 function Remarks({ report }: { report: Report }) {
   const { text } = useApp();
-  const flags = Object.entries(report.flags ?? {});
+  const flags = Object.entries(report.flags ?? {}).filter(([flag]) => flag !== "unread");
+  const notes = (report.notes ?? []).filter((note) => !report.datum || !isOfDatum(note));
   const unread = Object.entries(report.unread ?? {});
   return (
     <>
       {flags.length > 0 && <p class="chips">{flags.map(([flag, n]) => <span key={flag} class="chip stale">{text.try(`flag_${flag}`, flag)} {n}</span>)}</p>}
       {unread.length > 0 && <p class="muted">{text.t("import_unread", { names: unread.map(([heading, n]) => `${heading} (${n})`).join(", ") })}</p>}
-      {(report.notes ?? []).map((note) => <p key={note} class="muted">{note}</p>)}
+      {notes.length > 0 && <ul class="muted">{notes.map((note) => <li key={note}>{sentence(note, text.lang)}</li>)}</ul>}
     </>
   );
 }
@@ -188,12 +184,12 @@ export function ImportPanel({ layer }: { layer: string }) {
   const [crs, setCrs] = useState<string | null>(null);
   const [onConflict, setOnConflict] = useState<"skip" | "update">("skip");
   const [map, setMap] = useState<Record<string, string>>({});
+  const [sheet, setSheet] = useState<string | null>(null);
   const [trial, setTrial] = useState<Trial | null>(null);
-  const [share, setShare] = useState<number | null>(null);
+  const [work, setWork] = useState<{ stage: Parameters<Progress>[0]; ratio: number } | null>(null);
   const [problem, setProblem] = useState("");
   const [step, setStep] = useState(0);
-  const [done, setDone] = useState<Done | null>(null);
-  const [busy, setBusy] = useState(false);
+  const [done, setDone] = useState<Report | null>(null);
   const [takingBack, setTakingBack] = useState(false);
   const [takenBack, setTakenBack] = useState(false);
   const [tries, setTries] = useState(0);
@@ -210,19 +206,22 @@ export function ImportPanel({ layer }: { layer: string }) {
   useEffect(() => {
     if (!file || done) return;
     const control = new AbortController();
+    const progress: Progress = (stage, ratio) => { setWork({ stage, ratio }); };
+    const reading = { crs, on_conflict: onConflict, sheet, map };
     const timer = setTimeout(() => {
       setProblem("");
-      setShare(0);
-      tryImport({ layer, crs, on_conflict: onConflict, map }, file, setShare, control.signal).then(
+      progress("sending", 0);
+      const tried = trial ? tryAgain(trial.id, reading, progress, control.signal) : tryFile(layer, reading, file, progress, control.signal);
+      tried.then(
         (tried) => {
           setTrial(tried);
-          setShare(null);
+          setWork(null);
           setStep((now) => Math.max(1, now));
           act.set({ said: text.t("import_said", { n: tried.report.imported + tried.report.updated, m: tried.report.rejected }) });
         },
         (error: unknown) => {
           if (control.signal.aborted) return;
-          setShare(null);
+          setWork(null);
           setProblem(reasonOf(error));
         },
       );
@@ -231,12 +230,12 @@ export function ImportPanel({ layer }: { layer: string }) {
       clearTimeout(timer);
       control.abort();
     };
-  }, [file, crs, onConflict, map, tries]);
+  }, [file, crs, onConflict, sheet, map, tries]);
 
   // The rows as they would stand, on the map.
   useEffect(() => {
     if (!trial || done) return;
-    act.drawListed(layer, trial.sample.features);
+    act.drawListed(layer, trial.sample.features.map((one) => ({ ...one, id: "" })));
     return () => { act.registry.draw(); };
   }, [trial, done]);
   useEffect(() => {
@@ -249,17 +248,18 @@ export function ImportPanel({ layer }: { layer: string }) {
   const take = (chosen: File) => {
     setTrial(null);
     setMap({});
+    setSheet(null);
     setDone(null);
     setStep(0);
     setFile(chosen);
   };
   const commit = async () => {
-    if (!trial || busy) return;
-    setBusy(true);
+    if (!trial || work) return;
+    setWork({ stage: "writing", ratio: 0 });
     setProblem("");
     try {
-      const { import_id, report } = await commitImport(trial.id);
-      setDone({ importId: import_id, report });
+      const report = await commitImport(trial.id, (stage, ratio) => { setWork({ stage, ratio }); });
+      setDone(report);
       setStep(3);
       act.layersChanged(new Set([layer]), false);
       void act.refreshCollections();
@@ -267,7 +267,7 @@ export function ImportPanel({ layer }: { layer: string }) {
     } catch (error) {
       setProblem(reasonOf(error));
     } finally {
-      setBusy(false);
+      setWork(null);
     }
   };
   const again = () => {
@@ -285,8 +285,16 @@ export function ImportPanel({ layer }: { layer: string }) {
       {collection.layer.geometry !== "none" && (
         <label>{text.t("import_crs")}
           <select value={crs ?? ""} onChange={(event) => { setCrs(event.currentTarget.value || null); }}>
-            <option value="">{text.t("import_crs_auto")}{crs === null && trial?.report.crs ? ` (${trial.report.crs})` : ""}</option>
+            <option value="">{text.t("import_crs_auto")}{crs === null && trial?.report.crs ? ` (${text.try(`crs_${trial.report.crs}`, trial.report.crs)})` : ""}</option>
             {CRS.map((one) => <option key={one} value={one}>{text.try(`crs_${one}`, one)}</option>)}
+          </select>
+        </label>
+      )}
+      {(trial?.sheets?.length ?? 0) > 1 && (
+        <label>{text.t("import_sheet")}
+          <select value={sheet ?? ""} onChange={(event) => { setSheet(event.currentTarget.value || null); setMap({}); }}>
+            <option value="">{text.t("import_sheet_first")}</option>
+            {trial?.sheets?.map((one) => <option key={one} value={one}>{one}</option>)}
           </select>
         </label>
       )}
@@ -307,10 +315,10 @@ export function ImportPanel({ layer }: { layer: string }) {
       </header>
       <Steps at={step} />
       <div class="card-body">
-        {share !== null && (
+        {work && (
           <p class="uploading" role="status">
-            <progress max={1} value={share < 1 ? share : undefined} aria-label={text.t("import_sending")} />
-            <span class="muted">{share < 1 ? text.t("import_sending") : text.t("import_reading")}</span>
+            <progress max={1} value={work.ratio > 0 && work.ratio < 1 ? work.ratio : undefined} aria-label={text.t(`import_${work.stage}`)} />
+            <span class="muted">{text.t(`import_${work.stage}`)}</span>
           </p>
         )}
         {problem !== "" && <p class="warning" role="alert">{problem} {file && !done && <button type="button" class="link" onClick={() => { setTries(tries + 1); }}>{text.t("retry")}</button>}</p>}
@@ -323,13 +331,13 @@ export function ImportPanel({ layer }: { layer: string }) {
           </>
         )}
         {step === 1 && trial && (
-          <div class={share !== null ? "old" : ""}>
+          <div class={work ? "old" : ""}>
             {choices}
             <Columns collection={collection} trial={trial} map={map} onMap={(name, field) => { setMap({ ...map, [name]: field }); }} />
           </div>
         )}
         {step === 2 && trial && (
-          <div class={share !== null ? "old" : ""}>
+          <div class={work ? "old" : ""}>
             <Counts report={trial.report} />
             {trial.report.datum && <DatumWarning fit={trial.report.datum} onCrs={setCrs} />}
             {trial.sample.features.length < written && <p class="muted">{text.t("import_sampled", { n: trial.sample.features.length })}</p>}
@@ -339,8 +347,8 @@ export function ImportPanel({ layer }: { layer: string }) {
         )}
         {step === 3 && done && (
           <>
-            <p role="status"><strong>{text.t(takenBack ? "import_undone" : "import_done", { n: done.report.imported + done.report.updated })}</strong></p>
-            <Counts report={done.report} />
+            <p role="status"><strong>{text.t(takenBack ? "import_undone" : "import_done", { n: done.imported + done.updated })}</strong></p>
+            <Counts report={done} />
             {trial && <Rejects trial={trial} />}
           </>
         )}
@@ -348,18 +356,18 @@ export function ImportPanel({ layer }: { layer: string }) {
       {step > 0 && (
         <footer class="panel-foot">
           <p class="actions">
-            {step === 1 && <button type="button" class="primary" disabled={!trial || share !== null} onClick={() => { setStep(2); }}>{text.t("import_check")}</button>}
-            {step === 2 && <button type="button" class="primary" disabled={!trial || share !== null || busy || written === 0} aria-busy={busy} onClick={() => { void commit(); }}>{text.t(busy ? "import_writing" : "import_commit", { n: written })}</button>}
+            {step === 1 && <button type="button" class="primary" disabled={!trial || work !== null} onClick={() => { setStep(2); }}>{text.t("import_check")}</button>}
+            {step === 2 && <button type="button" class="primary" disabled={!trial || work !== null || written === 0} aria-busy={work?.stage === "writing"} onClick={() => { void commit(); }}>{text.t("import_commit", { n: written })}</button>}
             {step < 3 && <button type="button" onClick={() => { setStep(step - 1); }}>{text.t("back")}</button>}
             {step === 3 && <button type="button" class="primary" onClick={() => { act.endImport(true); }}>{text.t("import_show")}</button>}
             {step === 3 && <button type="button" onClick={again}>{text.t("import_another")}</button>}
-            {step === 3 && done && !takenBack && done.report.imported + done.report.updated > 0 && <button type="button" class="danger" onClick={() => { setTakingBack(true); }}>{text.t("import_take_back")}</button>}
+            {step === 3 && done && !takenBack && done.imported + done.updated > 0 && <button type="button" class="danger" onClick={() => { setTakingBack(true); }}>{text.t("import_take_back")}</button>}
           </p>
         </footer>
       )}
-      {takingBack && done && (
+      {takingBack && done?.import_id && (
         <TakeBack
-          id={done.importId} layer={layer} name={file?.name ?? ""} written={done.report.imported + done.report.updated}
+          id={done.import_id} layer={layer} name={file?.name ?? ""} written={done.imported + done.updated}
           onClose={(wasTaken) => {
             setTakingBack(false);
             if (wasTaken) setTakenBack(true);

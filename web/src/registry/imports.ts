@@ -6,7 +6,8 @@ export interface Reject {
   column: string | null;
   reason: string;
   proposal: string | null;
-  cells?: Record<string, Scalar | null> | (Scalar | null)[] | null;
+  /** As they stand in the file, in the order of the headings. */
+  cells?: (Scalar | null)[] | null;
 }
 
 /** How well the points fit roads and buildings under each datum. */
@@ -30,7 +31,10 @@ export interface Report {
   flags?: Record<string, number>;
   /** Cells that could not be read, by heading. */
   unread?: Record<string, number>;
+  /** Some of these cells. */
+  unread_examples?: { row: number; column: string; value: string }[];
   datum?: DatumFit | null;
+  import_id?: number | null;
 }
 
 /** What an import would do; nothing is written yet. */
@@ -39,16 +43,44 @@ export interface Trial {
   report: Report;
   columns: Record<string, string | null>;
   headings: string[];
+  /** The sheets of a workbook, or the layers of a file with several. */
+  sheets?: string[] | null;
   sample: { features: Feature[] };
   rejected: Reject[];
 }
 
-export interface TrialQuestion {
-  layer: string;
+/** How a file is to be read; what is null is found out. */
+export interface Reading {
   crs: string | null;
   on_conflict: "skip" | "update";
+  sheet: string | null;
   /** What the user has said of headings; `-` leaves a column out. */
   map: Record<string, string>;
+}
+
+/** How far the service is, from 0 to 1. */
+export type Progress = (stage: "sending" | "reading" | "writing", ratio: number) => void;
+
+interface Status<T> {
+  state: "checking" | "ready" | "importing" | "done" | "failed";
+  ratio: number;
+  answer?: T;
+  problem?: Record<string, unknown>;
+}
+
+const POLL_MS = 400;
+const LATER = { Prefer: "respond-async" };
+
+/** Waits for what the service does with a file. */
+async function finished<T>(token: string, progress: (ratio: number) => void, signal?: AbortSignal): Promise<T> {
+  for (;;) {
+    const told = (await (await send("GET", `/imports/${token}`, undefined, {}, signal)).json()) as Status<T>;
+    if (told.state === "failed") throw new Problem(Number(told.problem?.status ?? 500), told.problem ?? {});
+    if (told.answer) return told.answer;
+    progress(told.ratio);
+    await new Promise((resolve) => { setTimeout(resolve, POLL_MS); });
+    signal?.throwIfAborted();
+  }
 }
 
 interface Sent {
@@ -56,15 +88,14 @@ interface Sent {
   text: string;
 }
 
-/** Sends a file to be looked at, and says which share of it has arrived. */
-function sendFile({ layer, crs, on_conflict, map }: TrialQuestion, file: File, arrived: (share: number) => void, signal: AbortSignal): Promise<Sent> {
+/** Sends a file, and says which share of it has arrived. */
+function sendFile(layer: string, { crs, on_conflict, sheet }: Reading, file: File, arrived: (share: number) => void, signal: AbortSignal): Promise<Sent> {
   const form = new FormData();
-  if (Object.keys(map).length > 0) form.append("map", JSON.stringify(map));
   form.append("file", file);
   return new Promise((resolve, reject) => {
     const request = new XMLHttpRequest();
-    request.open("POST", withQuery("/imports", { layer, crs, on_conflict }));
-    for (const [name, value] of Object.entries(sessionHeaders())) request.setRequestHeader(name, value);
+    request.open("POST", withQuery("/imports", { layer, crs, on_conflict, sheet }));
+    for (const [name, value] of Object.entries({ ...sessionHeaders(), ...LATER })) request.setRequestHeader(name, value);
     request.upload.onprogress = (event) => { if (event.lengthComputable) arrived(event.loaded / event.total); };
     request.onload = () => { resolve({ status: request.status, text: request.responseText }); };
     request.onerror = () => { reject(new TypeError("Failed to fetch")); };
@@ -82,16 +113,29 @@ function membersOf(text: string): Record<string, unknown> {
   }
 }
 
-export async function tryImport(question: TrialQuestion, file: File, arrived: (share: number) => void, signal: AbortSignal): Promise<Trial> {
-  let answer = await sendFile(question, file, arrived, signal);
-  if (answer.status === 401 && along.signIn && (await along.signIn())) answer = await sendFile(question, file, arrived, signal);
-  if (answer.status >= 400) throw new Problem(answer.status, membersOf(answer.text));
-  return JSON.parse(answer.text) as Trial;
+/** Sends a file to be looked at. */
+export async function tryFile(layer: string, reading: Reading, file: File, progress: Progress, signal: AbortSignal): Promise<Trial> {
+  const once = () => sendFile(layer, reading, file, (share) => { progress("sending", share); }, signal);
+  let answer = await once();
+  if (answer.status === 401 && along.signIn && (await along.signIn())) answer = await once();
+  const members = membersOf(answer.text);
+  if (answer.status >= 400) throw new Problem(answer.status, members);
+  return finished<Trial>(String(members.id), (ratio) => { progress("reading", ratio); }, signal);
 }
 
-export const commitImport = async (trial: string) => (await (await send("POST", `/imports/${trial}/commit`)).json()) as { import_id: number; report: Report };
+/** Looks at a file that was sent once more, read in another way. */
+export async function tryAgain(token: string, reading: Reading, progress: Progress, signal: AbortSignal): Promise<Trial> {
+  await send("POST", `/imports/${token}`, reading, LATER, signal);
+  return finished<Trial>(token, (ratio) => { progress("reading", ratio); }, signal);
+}
 
-export const rejectsAddress = (trial: string) => `/imports/${trial}/rejects.csv`;
+/** Writes what was looked at last; sent again, it writes nothing twice. */
+export async function commitImport(token: string, progress: Progress): Promise<Report> {
+  await send("POST", `/imports/${token}/commit`, undefined, LATER);
+  return (await finished<{ report: Report }>(token, (ratio) => { progress("writing", ratio); })).report;
+}
+
+export const rejectsAddress = (token: string) => `/imports/${token}/rejects.csv`;
 
 /** An import that was made. */
 export interface Import {
@@ -99,12 +143,21 @@ export interface Import {
   layer: string;
   source: string | null;
   file_name: string | null;
-  counts: Partial<Record<"read" | "imported" | "updated" | "unchanged" | "rejected", number>>;
+  counts: Partial<Record<"read" | "imported" | "updated" | "unchanged" | "rejected", number>> | null;
   finished_at: string | null;
   author: string | null;
   taken_back_at: string | null;
 }
 
-export const getImports = async () => ((await (await send("GET", "/imports")).json()) as { imports: Import[] }).imports;
+export const getImports = async (layer: string) => ((await (await send("GET", withQuery("/imports", { layer }))).json()) as { imports: Import[] }).imports;
 
-export const undoImport = async (id: number, reason: string) => { await send("POST", `/imports/${id}/undo`, { reason }); };
+/** What became of the rows of an import that was taken back. */
+export interface TakenBack {
+  deleted: number;
+  restored: number;
+  left: number;
+}
+
+/** Takes an import back; `leaveEdited` leaves the rows that were written again since. */
+export const undoImport = async (id: number, reason: string, leaveEdited: boolean) =>
+  (await (await send("POST", `/imports/${id}/undo`, { reason, ...(leaveEdited && { leave_edited: true }) })).json()) as TakenBack;

@@ -1,7 +1,7 @@
 import { useEffect, useState } from "preact/hooks";
 import { useApp } from "../context";
 import { Dialog } from "../edit/dialog";
-import { reasonOf } from "../edit/requests";
+import { member, reasonOf } from "../edit/requests";
 import { getImports, type Import, undoImport } from "./imports";
 
 interface TakeBackProps {
@@ -18,16 +18,19 @@ export function TakeBack({ id, layer, name, written, onClose }: TakeBackProps) {
   const [reason, setReason] = useState("");
   const [busy, setBusy] = useState(false);
   const [problem, setProblem] = useState("");
+  const [edited, setEdited] = useState(0);
   const submit = async () => {
     setBusy(true);
     setProblem("");
     try {
-      await undoImport(id, reason.trim());
+      const { left } = await undoImport(id, reason.trim(), edited > 0);
       act.layersChanged(new Set([layer]), true);
-      act.toast(text.t("import_taken_back", { name }));
+      act.toast(text.t(left > 0 ? "import_taken_back_but" : "import_taken_back", { name, n: left }));
       onClose(true);
     } catch (error) {
-      setProblem(reasonOf(error));
+      const count = member<number>(error, "count") ?? 0;
+      setEdited(count);
+      setProblem(count > 0 ? text.t("import_edited_since", { n: count }) : reasonOf(error));
       setBusy(false);
     }
   };
@@ -46,7 +49,7 @@ export function TakeBack({ id, layer, name, written, onClose }: TakeBackProps) {
         </div>
         {problem !== "" && <p class="warning" role="alert">{problem}</p>}
         <p class="actions">
-          <button type="submit" class="danger" disabled={busy}>{text.t("import_take_back")}</button>
+          <button type="submit" class="danger" disabled={busy}>{text.t(edited > 0 ? "import_take_back_others" : "import_take_back")}</button>
           <button type="button" onClick={() => { onClose(false); }}>{text.t("cancel")}</button>
         </p>
       </form>
@@ -54,7 +57,7 @@ export function TakeBack({ id, layer, name, written, onClose }: TakeBackProps) {
   );
 }
 
-export const writtenBy = ({ counts }: Pick<Import, "counts">) => (counts.imported ?? 0) + (counts.updated ?? 0);
+export const writtenBy = ({ counts }: Pick<Import, "counts">) => (counts?.imported ?? 0) + (counts?.updated ?? 0);
 
 /** The imports that were made into a layer, the newest first. */
 export function PastImports({ layer }: { layer: string }) {
@@ -64,7 +67,7 @@ export function PastImports({ layer }: { layer: string }) {
   const [asked, setAsked] = useState<Import | null>(null);
   const load = () => {
     setFailed("");
-    getImports().then((all) => { setImports(all.filter((one) => one.layer === layer)); }, (error: unknown) => { setFailed(reasonOf(error)); });
+    getImports(layer).then(setImports, (error: unknown) => { setFailed(reasonOf(error)); });
   };
   useEffect(load, [layer]);
   return (

@@ -11,12 +11,17 @@ import { type FieldError, member, patchItem, readItem, reasonOf, type Tagged } f
 import { saved } from "../edit/written";
 import { useWords } from "../edit/words";
 
-/** The steps that lead on from a state; a row without one begins the loop. */
+/** The steps that lead on from a state, those forward first; a row without a state begins the loop. */
 export function stepsFrom(collection: Collection, state: unknown): Transition[] {
   const { workflow, fields } = collection.layer;
   if (!workflow) return [];
-  if (typeof state === "string") return workflow.transitions.filter((one) => one.from.includes(state));
-  const initial = fields.find((field) => field.name === workflow.state)?.codes?.find((one) => one.code === workflow.initial);
+  const codes = fields.find((field) => field.name === workflow.state)?.codes ?? [];
+  const place = (code: string) => codes.findIndex((one) => one.code === code);
+  if (typeof state === "string") {
+    const back = (one: Transition) => Number(place(one.to) < place(state));
+    return workflow.transitions.filter((one) => one.from.includes(state)).toSorted((one, other) => back(one) - back(other));
+  }
+  const initial = codes.find((one) => one.code === workflow.initial);
   return [{ from: [], to: workflow.initial, right: "edit", needs: [], label: initial?.label ?? { zh: workflow.initial, en: workflow.initial } }];
 }
 
@@ -26,6 +31,9 @@ export function Clause({ clause, certainty }: { clause: Words | null | undefined
   if (!clause) return null;
   return <p class="clause"><span class="muted">{text.t("clause")}</span> {clause[state.lang]} {certainty && <span class={`chip certainty ${certainty}`}>{text.t(`certainty_${certainty}`)}</span>}</p>;
 }
+
+/** What is not for everybody. */
+export const Lock = () => <svg class="lock-picture" viewBox="0 0 12 12" aria-hidden="true"><path d="M3.5 5.5V3.8a2.5 2.5 0 0 1 5 0v1.7M2.5 5.5h7v5h-7z" /></svg>;
 
 interface Refusal {
   words: string;
@@ -172,7 +180,7 @@ function StepForm({ collection, fid, item, onClose }: StepFormProps) {
       ref={body} class="step" noValidate
       onSubmit={(event) => {
         event.preventDefault();
-        if (!busy && Object.keys(problems).length === 0) void send({ ...form, entries: { ...form.entries, [workflow.state]: step.to } }, base, etag);
+        if (!busy && mine(step) && Object.keys(problems).length === 0) void send({ ...form, entries: { ...form.entries, [workflow.state]: step.to } }, base, etag);
       }}
     >
       <p class="step-way"><span class="chip">{stateLabel(now)}</span> <span aria-hidden="true">→</span> <span class="chip to">{stateLabel(step.to)}</span></p>
@@ -187,14 +195,14 @@ function StepForm({ collection, fid, item, onClose }: StepFormProps) {
         </fieldset>
       )}
       <Clause clause={step.clause} certainty={step.certainty} />
-      {!mine(step) && <p class="locked"><span aria-hidden="true">🔒</span> {text.t("step_locked", { who: text.try(`right_${step.right}`, step.right) })}</p>}
-      {parts.map((part) => ("standard" in part ? <Grade key={part.field} layer={layer} grade={part} row={{ ...feature.properties, ...valuesOf(layer, form) }}>{gradeInputs(part)}</Grade> : input(part)))}
-      {parts.length === 0 && <p class="muted">{text.t("step_needs_nothing")}</p>}
-      {clears.length > 0 && <p class="muted">{text.t("step_clears", { names: clears.map(label).join(join) })}</p>}
-      <div class="field">
+      {!mine(step) && <p class="locked"><Lock /> {text.t("step_locked", { who: text.try(`right_${step.right}`, step.right) })}</p>}
+      {mine(step) && parts.map((part) => ("standard" in part ? <Grade key={part.field} layer={layer} grade={part} row={{ ...feature.properties, ...valuesOf(layer, form) }}>{gradeInputs(part)}</Grade> : input(part)))}
+      {mine(step) && parts.length === 0 && <p class="muted">{text.t("step_needs_nothing")}</p>}
+      {mine(step) && clears.length > 0 && <p class="muted">{text.t("step_clears", { names: clears.map(label).join(join) })}</p>}
+      {mine(step) && <div class="field">
         <div class="field-label"><label for="step-reason">{say("reason")}</label></div>
         <input id="step-reason" type="text" autocomplete="off" maxLength={500} placeholder={say("reason_hint")} value={form.reason} onInput={(event) => { setForm({ ...form, reason: event.currentTarget.value }); }} />
-      </div>
+      </div>}
       {refusal && (
         <div class="warning refusal" role="alert" tabIndex={-1}>
           <strong>{text.t("step_refused", { step: step.label[lang] })}</strong>
@@ -203,7 +211,7 @@ function StepForm({ collection, fid, item, onClose }: StepFormProps) {
         </div>
       )}
       <p class="actions">
-        <button type="submit" class="primary" disabled={busy || Object.keys(problems).length > 0}>{busy ? say("saving") : step.label[lang]}</button>
+        <button type="submit" class="primary" disabled={busy || !mine(step) || Object.keys(problems).length > 0}>{busy ? say("saving") : step.label[lang]}</button>
         <button type="button" onClick={onClose}>{text.t("cancel")}</button>
       </p>
     </form>
