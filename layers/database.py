@@ -337,14 +337,12 @@ class Readers(Pool):
 
     def rows(self, query: Query, values: Mapping[str, Any] | Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         """All rows of a query."""
-        with self.cursor() as cursor:
-            cursor.execute(query, values or None)
+        with self._asking(query, values) as cursor:
             return list(cursor.fetchall())
 
     def one(self, query: Query, values: Mapping[str, Any] | Sequence[Any] = ()) -> tuple[Any, ...] | None:
         """The first row of a query, or None."""
-        with self.cursor() as cursor:
-            cursor.execute(query, values or None)
+        with self._asking(query, values) as cursor:
             row: tuple[Any, ...] | None = cursor.fetchone()
             return row
 
@@ -360,10 +358,15 @@ class Readers(Pool):
         types : str
             The parameters' PostgreSQL types, separated by commas.
         """
-        with self.cursor() as cursor:
-            name = _prepare(cursor, query, types)
-            cursor.execute(f"EXECUTE {name} ({', '.join(['%s'] * len(values))})", values)
+        with self._asking(query, values, types) as cursor:
             return list(cursor.fetchall())
+
+    @contextmanager
+    def _asking(self, query: Query, values: Any, types: str | None = None) -> Iterator[Cursor]:
+        """A cursor with the answer to one query, which is prepared when the types of its values are given."""
+        with self.connection() as connection, connection.cursor() as cursor:
+            cursor.execute(*_prepared(cursor, query, values, types))
+            yield cursor
 
     def text(self, query: sql.Composable) -> str:
         """The text of a composed query, its names quoted."""
@@ -394,6 +397,14 @@ class Looking(Readers):
                 if not cursor.connection.closed:
                     cursor.execute("COMMIT")
 
+    @contextmanager
+    def _asking(self, query: Query, values: Any, types: str | None = None) -> Iterator[Cursor]:
+        """The same for one query, in one trip: statements that are sent together are one transaction."""
+        with self._readers.cursor() as cursor:
+            text = cursor.mogrify(*_prepared(cursor, query, values, types))
+            look_back(cursor, self._moment, "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ;", f";{text.decode()}")
+            yield cursor
+
     def __hash__(self) -> int:
         return hash((self._readers, self.scope))
 
@@ -405,17 +416,26 @@ class Looking(Readers):
         """The connections belong to the other readers."""
 
 
-def look_back(cursor: Cursor, when: datetime.datetime | int, first: str = "") -> None:
+def look_back(cursor: Cursor, when: datetime.datetime | int, before: str = "", after: str = "") -> None:
     """Let the views of schemas ``…_then`` show a moment or a version on this connection.
 
     Parameters
     ----------
-    first : str
-        A statement that goes to the database before, in one trip with it.
+    before, after : str
+        Statements that go to the database with it, in one trip.
     """
     function = sql.Identifier("leeward", "snapshot_of" if isinstance(when, int) else "snapshot_at")
     moment = sql.SQL("now()::text") if isinstance(when, int) else sql.Literal(when.isoformat())
-    cursor.execute(sql.SQL(first + LOOK_BACK).format(moment, function), (when,))
+    text = cursor.mogrify(sql.SQL(LOOK_BACK).format(moment, function), (when,)).decode()
+    cursor.execute(f"{before}{text}{after}")
+
+
+def _prepared(cursor: Cursor, query: Query, values: Any, types: str | None) -> tuple[Query, Any]:
+    """A query and its values; of a query with types, the statement that executes it, prepared."""
+    if types is None:
+        return query, values or None
+    name = _prepare(cursor, str(query), types)
+    return f"EXECUTE {name} ({', '.join(['%s'] * len(values))})", values
 
 
 def _prepare(cursor: Cursor, query: str, types: str) -> str:

@@ -271,7 +271,7 @@ class Run:
             and not {"x", "y"} <= set(places)
         ):
             raise ImportRefused(
-                f"{self.path.name} has no columns for longitude and latitude; it has {', '.join(headings)}",
+                f"{self.path.name} has no columns for longitude and latitude; it has {', '.join(headings)[:500]}",
                 parameter="map",
                 expected="--map COLUMN=lon --map COLUMN=lat, or a column with WKT",
             )

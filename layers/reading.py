@@ -38,6 +38,7 @@ DELIMITERS = ",\t;|"
 SHEETS = {".xlsx", ".xlsm", ".xls", ".xlsb", ".ods"}
 SPREADSHEET_MARKS = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")
 PARQUET_MARK = b"PAR1"
+FLATGEOBUF_MARK = b"fgb\x03"
 COLUMNS_FILE = "columns.csv"
 """In a zipped Shapefile of ours: the whole headings, which a Shapefile cuts to ten letters."""
 VECTOR_TEXT = {".mif", ".tab", ".gpx", ".gml", ".kml", ".geojsonl", ".geojsons", ".dxf", ".vrt"}
@@ -129,7 +130,7 @@ def _is_spreadsheet(path: Path, head: bytes) -> bool:
 
 
 def _is_text_table(path: Path, head: bytes) -> bool:
-    if path.suffix.lower() in VECTOR_TEXT:
+    if path.suffix.lower() in VECTOR_TEXT or head.startswith(FLATGEOBUF_MARK):
         return False
     if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         return True
@@ -460,7 +461,7 @@ def cell_text(value: Any) -> str | None:
         return "true" if value else "false"
     if isinstance(value, float):
         return str(int(value)) if value.is_integer() and abs(value) < 1e15 else repr(value)
-    if isinstance(value, datetime.datetime) and value.time() == datetime.time():
+    if isinstance(value, datetime.datetime) and value.tzinfo is None and value.time() == datetime.time():
         return value.date().isoformat()
     return value.isoformat() if isinstance(value, datetime.date) else str(value)
 

@@ -31,7 +31,7 @@ DRIVERS = ("ESRI Shapefile", "FlatGeobuf", "GPKG", "GeoJSON", "GeoJSONSeq")
 """What GDAL may read; text, spreadsheets and Parquet are read without it."""
 READ = "CSV, TSV, XLSX, XLS, ODS, GeoJSON, GeoPackage, FlatGeobuf, GeoParquet, or a Shapefile in a ZIP archive"
 TEXT_ENDINGS = (".csv", ".tsv", ".txt")
-ZIP, OLE, SQLITE, FLATGEOBUF, PARQUET = b"PK\x03\x04", b"\xd0\xcf\x11\xe0", b"SQLite format 3\x00", b"fgb", b"PAR1"
+ZIP, OLE, SQLITE, FLATGEOBUF, PARQUET = b"PK\x03\x04", b"\xd0\xcf\x11\xe0", b"SQLite format 3\x00", b"fgb\x03", b"PAR1"
 ARCHIVES = {
     ZIP: "ZIP", b"PK\x05\x06": "ZIP", b"\x1f\x8b": "gzip", b"7z\xbc\xaf": "7z", b"Rar!": "RAR", b"BZh": "bzip2",
     b"\xfd7zXZ": "xz", b"\x28\xb5\x2f\xfd": "zstd",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import json
 import re
 import unicodedata
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -475,11 +476,25 @@ def _code_lists(column: pa.StringArray, lookup: Mapping[str, str], *, verbatim: 
 
 
 def _code_list(text: str, lookup: Mapping[str, str]) -> str | Unread | None:
+    if text.startswith("["):
+        listed = _json_words(text)
+        if listed == []:
+            return "{}"
+        text = text if listed is None else ",".join(listed)
     known = [(part.strip(), lookup.get(plain(part))) for part in SEPARATORS.split(text)]
     codes = [code for part, code in known if code is not None or not is_missing(part)]
     found = list(dict.fromkeys(code for code in codes if code is not None))
     value = array_text(found) if found else None
     return Unread(value) if None in codes else value
+
+
+def _json_words(text: str) -> list[str] | None:
+    """The texts of a list in JSON, which is how vector formats without lists hold one; None when it is none."""
+    try:
+        listed = json.loads(text)
+    except ValueError:
+        return None
+    return listed if isinstance(listed, list) and all(isinstance(word, str) for word in listed) else None
 
 
 def _items(field: Field, column: pa.StringArray, items: Mapping[str, int | None]) -> Values:

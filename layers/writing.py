@@ -354,7 +354,7 @@ def _parquet(path: Path, plan: Plan, batches: Batches) -> None:
                 shapes = shapely.from_wkb(batch.column(WKB).to_numpy(zero_copy_only=False))
                 first_of_kind = np.unique(shapely.get_type_id(shapes), return_index=True)[1]
                 kinds |= {str(shape.geom_type) for shape in shapes[first_of_kind]}
-                box = _joined(box, shapely.total_bounds(shapes))
+                box = _joined(box, shapely.total_bounds(shapes)) if len(shapes) else box
             writer.write_batch(pa.RecordBatch.from_arrays(columns, schema=schema))
         if plan.has_geometry:
             writer.add_key_value_metadata({"geo": json.dumps(_geo(plan, kinds, box))})

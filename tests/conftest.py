@@ -172,10 +172,19 @@ def wait_until_ready(url: str, process: subprocess.Popen[bytes], seconds: float 
 
 
 @pytest.fixture(scope="session")
-def sample_server(cluster: str, new_database: Callable[[], str]) -> Iterator[str]:
+def sample_home(worker_id: str) -> Path:
+    """Where the service with the sample county keeps what is not in its database."""
+    return HOME / f"sample-{worker_id}"
+
+
+@pytest.fixture(scope="session")
+def sample_server(cluster: str, new_database: Callable[[], str], sample_home: Path) -> Iterator[str]:
     """The URL of the service with the sample county and the built web app."""
     url, port = new_database(), free_port()
-    environment = {**os.environ, "LEEWARD_DATABASE_URL": url, "LEEWARD_PORT": str(port), "LEEWARD_WORKERS": "1"}
+    environment = {
+        **os.environ, "LEEWARD_DATABASE_URL": url, "LEEWARD_PORT": str(port), "LEEWARD_WORKERS": "1",
+        "LEEWARD_HOME": str(sample_home),
+    }  # fmt: skip
     leeward = shutil.which("leeward", path=str(Path(sys.executable).parent))
     assert leeward, "leeward is not installed in this environment: ./dev setup"
     process = subprocess.Popen([leeward, "demo"], env=environment, cwd=ROOT)
@@ -186,3 +195,11 @@ def sample_server(cluster: str, new_database: Callable[[], str]) -> Iterator[str
     finally:
         process.terminate()
         process.wait(30)
+
+
+@pytest.fixture(scope="session")
+def sample_accounts(sample_server: str, sample_home: Path) -> dict[str, str]:
+    """The passwords of the accounts of ``sample_server``, by name."""
+    lines = (sample_home / "demo-accounts.txt").read_text(encoding="utf-8").splitlines()
+    accounts = [line.split() for line in lines if line and not line.startswith("#")]
+    return {name: password for name, _, password in accounts}

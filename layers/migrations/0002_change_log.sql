@@ -188,19 +188,21 @@ CREATE CONSTRAINT TRIGGER publish AFTER INSERT ON leeward.changes DEFERRABLE INI
 -- --- as things were recorded at an earlier moment
 
 CREATE FUNCTION leeward.snapshot_of(version bigint, OUT top bigint, OUT late bigint[])
-LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog AS $$
-    SELECT coalesce((SELECT c.top_change FROM leeward.changes AS c WHERE c.version <= $1
-                     ORDER BY c.version DESC LIMIT 1), 0),
-           coalesce((SELECT array_agg(c.change) FROM leeward.changes AS c WHERE c.late @> $1), '{}')
-$$;
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog AS $$
+BEGIN  -- plpgsql keeps the plans of its statements; SQL would make them anew at each call
+    top := coalesce((SELECT c.top_change FROM leeward.changes AS c WHERE c.version <= $1
+                     ORDER BY c.version DESC LIMIT 1), 0);
+    late := coalesce((SELECT array_agg(c.change) FROM leeward.changes AS c WHERE c.late @> $1), '{}');
+END $$;
 COMMENT ON FUNCTION leeward.snapshot_of IS 'Which changes were committed with a version: those up to top, but for the late ones';
 
 CREATE FUNCTION leeward.snapshot_at(moment timestamptz, OUT top bigint, OUT late bigint[])
-LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog AS $$
-    SELECT s.top, s.late FROM leeward.snapshot_of(coalesce(
-        (SELECT c.version FROM leeward.changes AS c WHERE c.recorded_at <= moment ORDER BY c.recorded_at DESC LIMIT 1), 0
-    )) AS s
-$$;
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog AS $$
+DECLARE seen bigint := (SELECT c.version FROM leeward.changes AS c WHERE c.recorded_at <= $1
+                        ORDER BY c.recorded_at DESC LIMIT 1);
+BEGIN
+    SELECT s.top, s.late INTO top, late FROM leeward.snapshot_of(coalesce(seen, 0)) AS s;
+END $$;
 COMMENT ON FUNCTION leeward.snapshot_at IS 'Which changes were committed at a moment: those up to top, but for the late ones';
 GRANT USAGE ON SCHEMA leeward TO leeward_anonymous, leeward_member;
 

@@ -165,8 +165,8 @@ def store(url: str) -> str:
 
 def wipe(url: str) -> None:
     layers = [*(f"all_{stem}" for stem in KINDS), "shelters"]
-    query(url, "; ".join(f"DELETE FROM layers.{layer}" for layer in layers))
-    query(url, "DELETE FROM leeward.imports; DELETE FROM leeward.sources")
+    texts = [*(f"DELETE FROM layers.{layer}" for layer in layers), "DELETE FROM leeward.imports"]
+    query(url, "; ".join([*texts, "DELETE FROM leeward.sources"]))
 
 
 def query(url: str, text: str) -> list[tuple[Any, ...]]:
@@ -272,11 +272,11 @@ def put_rows(url: str, layer: str, made: list[dict[str, Any]]) -> None:
     wipe(url)
     shelters = put(url, "shelters", {"source_id": "s1", "at": (1, 1)}, {"source_id": "s2", "at": (1, 2)})
     fids = dict(zip(("s1", "s2"), shelters, strict=True))
-    for row in made:
-        whole = {**row, "shelter": fids.get(row["shelter"])}
+    whole = [{**row, "shelter": fids.get(row["shelter"])} for row in made]
+    for row in whole:
         if "at" in row:
-            whole["at"] = shapely.to_wkt(row["at"], rounding_precision=-1)
-        put(url, layer, whole)
+            row["at"] = shapely.to_wkt(row["at"], rounding_precision=-1)
+    put(url, layer, *whole)
 
 
 def read_gpkg(path: Path, layer: str) -> list[dict[str, Any]]:
@@ -404,6 +404,8 @@ def test_the_rest_comes_back(
     path = tmp_path / f"file{ENDINGS[form]}"
     report = write(members, layer, path, headings=headings)
     assert report.rows == len(made)
+    if form == "geojson" and not made:  # without features it has no columns
+        return
     before = stored(url, layer)
     clear(url, layer)
     options = ImportOptions(rejects=tmp_path / "rejects.csv")

@@ -201,6 +201,10 @@ def test_what_is_committed_while_a_moment_is_read_is_not_of_that_moment(
         early.commit()
         found = rows(cursor, "SELECT fid FROM internal_then.shelters WHERE manager IS NOT NULL")
     assert found == [(five[1],)]
+    level = "SELECT current_setting('transaction_isolation')"  # and so it is with a query sent in one trip
+    assert members.at(moment).one(level) == ("repeatable read",)
+    assert members.at(moment).prepared(level + " WHERE $1", [True], "boolean") == [("repeatable read",)]
+    assert members.one(level) == ("read committed",)
 
 
 @pytest.mark.usefixtures("agreed")

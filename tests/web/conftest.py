@@ -31,9 +31,22 @@ DRAWN = "window.leeward && leeward.map.loaded() && leeward.map.areTilesLoaded()"
 class Leeward:
     """One page of the app: opens links, waits for what the map and the list show, asks the service."""
 
-    def __init__(self, page: Page, server: str) -> None:
+    def __init__(self, page: Page, server: str, accounts: dict[str, str]) -> None:
         self.page = page
         self.server = server
+        self.accounts = accounts
+
+    def sign_in(self, name: str) -> None:
+        """Sign in before a link is opened."""
+        credentials = {"name": name, "password": self.accounts[name]}
+        answer = self.page.context.request.post(f"{self.server}/session", data=credentials)
+        assert answer.ok, answer.text()
+
+    def ask(self, path: str, **query: Any) -> Any:
+        """The service's answer to the account that has signed in."""
+        answer = self.page.context.request.get(f"{self.server}{path}", params=query)
+        assert answer.ok, answer.text()
+        return answer.json()
 
     def open(self, link: str = "/?lang=zh") -> None:
         """Open a link and wait until the map has drawn it."""
@@ -92,7 +105,9 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture
-def new_page(browser: Browser, sample_server: str) -> Iterator[Callable[..., Leeward]]:
+def new_page(
+    browser: Browser, sample_server: str, sample_accounts: dict[str, str]
+) -> Iterator[Callable[..., Leeward]]:
     """A function that opens a page with the given options; a page error fails the test."""
     contexts: list[BrowserContext] = []
     errors: list[str] = []
@@ -106,7 +121,7 @@ def new_page(browser: Browser, sample_server: str) -> Iterator[Callable[..., Lee
         page = context.new_page()
         page.on("pageerror", lambda error: errors.append(str(error)))
         page.on("console", lambda message: _keep_refusals(message, errors))
-        return Leeward(page, sample_server)
+        return Leeward(page, sample_server, sample_accounts)
 
     yield make
     for context in contexts:

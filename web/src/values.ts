@@ -10,7 +10,7 @@ export function valueText(field: Field, value: Value, text: Text): string | null
   if (Array.isArray(value)) return value.map((one) => text.label(field.codes, one)).join(text.lang === "zh" ? "、" : ", ");
   if (typeof value === "boolean") return text.t(value ? "yes" : "no");
   if (typeof value === "number") {
-    const unit = field.unit ? text.try(`unit_${field.unit}`, field.unit) : "";
+    const unit = field.unit ? text.try(`unit_${field.unit}`, field.unit, { n: value }) : "";
     const year = field.type === "integer" && field.name.endsWith("year");
     return `${year ? String(value) : text.n(value)}${unit === "" ? "" : ` ${unit}`}`;
   }

@@ -257,7 +257,8 @@ function Editor({ collection, fid, feature, draft, restored }: Start & { collect
   const taken = stepOf(layer, base, form);
   const lacking = taken ? taken.needs.filter((one) => isUnknown(form.entries[one])) : [];
   const asked = [...new Set([...lacking, ...(refusal?.missing ?? [])])];
-  const wrongOf = (field: string) => refused[field] ?? (attempted || touched.has(field) || changed.has(field) ? problems[field] : undefined);
+  // That a field must be filled in is said once somebody has been there.
+  const wrongOf = (field: string) => refused[field] ?? (attempted || touched.has(field) || changed.has(field) || problems[field] !== say("required") ? problems[field] : undefined);
   const geometryWrong = refused[GEOMETRY] ?? (attempted || (form.shape && !sameShape(base.shape, form.shape)) ? problems[GEOMETRY] : undefined);
   const states = layer.workflow ? statesFrom(layer, typeof base.entries[layer.workflow.state] === "string" && feature ? String(base.entries[layer.workflow.state]) || null : null) : null;
 

@@ -171,7 +171,9 @@ export const GEOMETRY = "geometry";
 export function problemsOf({ layer }: Collection, base: Form, now: Form, fixedGeometry: boolean, lang: "zh" | "en", say: Say): Problems {
   const label = (name: string) => layer.fields.find((field) => field.name === name)?.label[lang] ?? name;
   const changed = new Set(changedFields(layer, base, now).map((field) => field.name));
-  const found = editable(layer).map((field) => [field.name, problemOf(field, now.entries[field.name], say)] as const);
+  // What stands there from before is not this editor's to mend, but a field that must be filled in is.
+  const checked = editable(layer).filter((field) => changed.has(field.name) || isUnknown(now.entries[field.name]));
+  const found = checked.map((field) => [field.name, problemOf(field, now.entries[field.name], say)] as const);
   const own = Object.fromEntries(found.filter((one): one is [string, string] => one[1] !== null));
   const shape = fixedGeometry ? null : shapeProblem(layer, now, say);
   return { ...dateProblems(layer, changed, now, label, say), ...gradeProblems(layer, changed, now, say), ...own, ...(shape !== null && { [GEOMETRY]: shape }) };

@@ -344,7 +344,7 @@ export const en: Words = {
   datum_take: "Read as {datum}",
 
   dir_n: "N", dir_ne: "NE", dir_e: "E", dir_se: "SE", dir_s: "S", dir_sw: "SW", dir_w: "W", dir_nw: "NW",
-  unit_persons: "people",
-  unit_households: "households",
+  unit_persons: "{n|person|people}",
+  unit_households: "{n|household|households}",
   unit_CNY: "CNY",
 };

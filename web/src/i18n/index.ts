@@ -35,8 +35,8 @@ export class Text {
   }
 
   /** The words for `key`, or `otherwise` when the key is not known. */
-  try(key: string, otherwise: string): string {
-    return key in zh ? this.t(key as Key) : otherwise;
+  try(key: string, otherwise: string, fill: Fill = {}): string {
+    return key in zh ? this.t(key as Key, fill) : otherwise;
   }
 
   /** A number with the language's separators. */
