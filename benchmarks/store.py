@@ -335,14 +335,14 @@ def _writes(bench: str) -> Iterator[Measure]:
     with serving(bench) as address:
         clients = [Client(address, token, first, number) for number in range(CLIENTS)]
         rate, waits = _storm(clients)
-    tps, latency = _pgbench(bench, first)
+    (tps, latency), (serial, _) = _pgbench(bench, first, CLIENTS), _pgbench(bench, first, 1)
     ordered = sorted(waits)
     yield {
         "name": "store.writes", "value": rate, "unit": "writes/s", "peer": f"{RATE} writes/s asked for",
         "ratio": rate / RATE, "goal": f"≥ {RATE} writes/s", "met": rate >= 0.99 * RATE,
         "note": f"p50 {median(ordered):.1f} ms, p99 {ordered[len(ordered) * 99 // 100]:.1f} ms from when each was due,"
         f" {CLIENTS} clients, {SECONDS} s; the update of one row by pgbench -M prepared with as many clients:"
-        f" {tps:.0f}/s, {latency:.1f} ms; {_load()}",
+        f" {tps:.0f}/s, {latency:.1f} ms, with one: {serial:.0f}/s; {_load()}",
     }  # fmt: skip
 
 
@@ -408,7 +408,7 @@ def _storm(clients: list[Client]) -> tuple[float, list[float]]:
     return len(waits) / (time.monotonic() - beginning), waits
 
 
-def _pgbench(bench: str, first: int) -> tuple[float, float]:
+def _pgbench(bench: str, first: int, clients: int) -> tuple[float, float]:
     """Transactions a second that update one row each, and their latency in ms."""
     script = (
         f"\\set fid random({first}, {first + UPDATED - 1})\n"
@@ -419,7 +419,7 @@ def _pgbench(bench: str, first: int) -> tuple[float, float]:
         file.write(script)
         file.flush()
         done = subprocess.run(
-            [program, "-n", "-M", "prepared", "-c", str(CLIENTS), "-j", "2", "-T", "5", "-f", file.name, bench],
+            [program, "-n", "-M", "prepared", "-c", str(clients), "-j", "2", "-T", "5", "-f", file.name, bench],
             capture_output=True, text=True, check=False,
         )  # fmt: skip
     rate, latency = (re.search(rf"{name} = ([\d.]+)", done.stdout) for name in ("tps", "latency average"))

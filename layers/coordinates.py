@@ -44,6 +44,7 @@ CGCS2000 = "EPSG:4490"
 PLAIN_DATUMS = ("WGS 84", "CGCS2000", "EPSG:4326", CGCS2000)
 LARGEST_SHIFT = 0.05  # degrees, more than BD-09 moves a point anywhere in the box
 PRECISION = 1e-9  # degrees
+DECIMALS = 9  # of degrees out of another CRS: so that a way there and back leads to the very same number
 MARKS = str.maketrans(
     {"º": "°", "˚": "°", "度": "°", "分": "′", "秒": "″", "'": "′", "’": "′", '"': "″", "”": "″", "，": ","}
 )
@@ -293,7 +294,8 @@ def points_to_wgs84(crs: str, x: Floats, y: Floats) -> tuple[Floats, Floats]:
     if mark:
         return points_to_wgs84(base, y, x)
     if crs in DATUMS:
-        return _inverse(np.asarray(x, float), np.asarray(y, float), crs)
+        found = _inverse(np.asarray(x, float), np.asarray(y, float), crs)
+        return found[0].round(DECIMALS), found[1].round(DECIMALS)
     if crs == "EPSG:4326":
         return x, y
     lon, lat = (np.asarray(part, float) for part in transformer(crs).transform(x, y))
@@ -305,7 +307,7 @@ def points_to_wgs84(crs: str, x: Floats, y: Floats) -> tuple[Floats, Floats]:
         with np.errstate(invalid="ignore"):
             back_x, back_y = transformer(crs).transform(lon, lat, direction="INVERSE")
             good &= (np.abs(back_x - x) <= ROUND_TRIP) & (np.abs(back_y - y) <= ROUND_TRIP)
-    return np.where(good, lon, np.nan), np.where(good, lat, np.nan)
+    return np.where(good, lon, np.nan).round(DECIMALS), np.where(good, lat, np.nan).round(DECIMALS)
 
 
 def in_order(crs: str, x: Floats, y: Floats) -> tuple[str, str | None]:

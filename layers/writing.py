@@ -46,11 +46,12 @@ ARROW_TYPES: dict[Kind, pa.DataType] = {
     "codes": pa.string(),
 }
 SHEET_ROWS, CELL_LETTERS, DBF_BYTES, DBF_NAME = 1_048_576, 32_767, 254, 10
-DBF_NUMBER = 1e99  # three digits of an exponent have no place in a column of a Shapefile
+DBF_NUMBER = 1e22  # beyond, GDAL writes other numbers into the 24 letters of a column
 WHOLE_AT_MOST = 10**15  # a spreadsheet shows fifteen digits
 FIRST_YEAR = 1901  # of days that a spreadsheet counts right
 GROUP_ROWS, GROUP_BYTES = 65_536, 64 << 20
-NOT_IN_XML = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
+NOT_IN_XML = re.compile(r"[\x00-\x08\x0b-\x1f\ufffe\uffff]|_(?=x[0-9A-Fa-f]{4}_)")
+"""Letters that a sheet holds only in the form ``_x000D_``, and what would be taken for that form."""
 TYPES_BY_DIMENSION = {0: "Point", 1: "MultiLineString", 2: "MultiPolygon"}
 
 
@@ -246,9 +247,9 @@ def _shp(path: Path, plan: Plan, batches: Batches) -> None:
     plan.lost(f"names cut to {DBF_NAME} letters (the whole ones stand in {COLUMNS_FILE})")
     plan.lost("an empty text and an unknown one are the same, blanks at the ends of texts are gone")
     if any(column.kind == "number" for column in plan.columns):
-        plan.lost("numbers keep 15 digits before and behind the point")
+        plan.lost("numbers keep 15 digits behind the point")
     if any(column.kind == "integer" for column in plan.columns):
-        plan.lost("whole numbers of more than 18 digits are rounded")
+        plan.lost("whole numbers beyond 2^53 may be rounded")
     if any(column.kind == "datetime" for column in plan.columns):
         plan.lost("moments are texts")
     parts: dict[str, Path] = {}
@@ -288,7 +289,7 @@ def _dbf_batch(plan: Plan, batch: pa.RecordBatch, names: list[str]) -> pa.Record
         if column.kind == "number":
             large = pc.greater_equal(pc.abs(array), DBF_NUMBER).fill_null(False)
             if count := _count(large):
-                plan.lost("numbers of 10^99 and more are left out", count)
+                plan.lost("numbers of 10^22 and more are left out", count)
                 array = pc.if_else(large, pa.scalar(None, pa.float64()), array)
         if column.kind in ("text", "codes"):
             long = pc.greater(pc.binary_length(array), DBF_BYTES).fill_null(False)
@@ -404,6 +405,8 @@ def _geojson(path: Path, plan: Plan, batches: Batches) -> None:
 
     if plan.geometry in ("MultiPolygon", "Geometry"):
         plan.lost("rings of polygons run as RFC 7946 asks: the outer ones counter-clockwise")
+    if any(column.kind == "integer" for column in plan.columns):
+        plan.lost("whole numbers beyond 2^53 are rounded by most readers")
     head = {"type": "FeatureCollection", "name": plan.layer, "leeward": {"about": plan.about()}}
     fid = next((number for number, column in enumerate(plan.columns) if column.heading == "leeward_fid"), None)
     headings = [column.heading for column in plan.columns]
@@ -478,7 +481,7 @@ def _xlsx(path: Path, plan: Plan, batches: Batches) -> None:
             expected="csv, gpkg, or fewer rows",
         )
     plan.lost("an empty text and an unknown one are the same, blanks at the ends of texts are gone")
-    plan.lost("of line ends only the fact is kept; control characters are left out")
+    plan.lost("numbers keep 16 digits")
     book = Workbook(write_only=True)
     sheet, about = book.create_sheet(plan.title.zh[:31]), book.create_sheet("说明 about")
     sheet.freeze_panes = "A2"
@@ -522,11 +525,11 @@ class _Cells:
         """A text as a cell."""
         from openpyxl.cell import WriteOnlyCell
 
-        kept = NOT_IN_XML.sub("", text)
-        if len(kept) > CELL_LETTERS:
+        if len(text) > CELL_LETTERS:
             self.plan.lost(f"texts cut to {CELL_LETTERS} letters", 1)
-            kept = kept[:CELL_LETTERS]
-        if not kept or kept[0].isalnum():
+            text = text[:CELL_LETTERS]
+        kept = NOT_IN_XML.sub(lambda found: f"_x{ord(found[0]):04X}_", text)
+        if not text or text[0].isalnum():
             return kept or None
         cell = WriteOnlyCell(self.sheet, kept)
         cell.data_type = "s"

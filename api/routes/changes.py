@@ -18,11 +18,12 @@ from api.context import InContext, View
 from api.parameters import Query
 from layers import changes as log
 from layers.changes import PAGE_AT_MOST, Feed
-from layers.errors import InvalidValue
+from layers.errors import InvalidValue, Unavailable
 from layers.features import LARGEST
 
 router = APIRouter(tags=["Changes"])
 PING_S = 15.0
+AGAIN_S = 1.0
 STREAM_PAGE = 200
 
 
@@ -80,7 +81,11 @@ async def _stream(context: InContext, view: View, feed: Feed, since: int) -> Asy
     with feed.waking() as awake:
         while not feed.stopped:
             awake.clear()
-            page = await context.run(log.page, view.readers, since, STREAM_PAGE)
+            try:
+                page = await context.run(log.page, view.readers, since, STREAM_PAGE)
+            except Unavailable:  # the stream goes on when the database is back
+                await asyncio.sleep(AGAIN_S)
+                continue
             for change in page:
                 since = change["version"]
                 yield _event(since, change)

@@ -135,7 +135,7 @@ async def commit(request: Request, context: InContext, identity: Asker, token: s
             f"{next(iter(given))[:80]!r} is no part of this", expected="reason; options go to POST /imports/{token}"
         )
     upload = uploads.find(token, account)
-    return await _done(request, upload, _reading(request, context).commit(upload, reason))
+    return await _done(request, upload, _reading(request, context).commit(upload, reason), "importing")
 
 
 @router.get("/imports/{token}", summary="How far an upload is")
@@ -218,7 +218,7 @@ def _reading(request: Request, context: Context) -> Reading:
     return reading
 
 
-async def _done(request: Request, upload: Upload, work: Coroutine[Any, Any, str]) -> Response:
+async def _done(request: Request, upload: Upload, work: Coroutine[Any, Any, str], state: str = "checking") -> Response:
     """The answer to work on an upload, which goes on when the asker goes away; at once, when they would rather."""
     task = asyncio.create_task(work)
     _tasks.add(task)
@@ -226,7 +226,7 @@ async def _done(request: Request, upload: Upload, work: Coroutine[Any, Any, str]
     if "respond-async" in request.headers.get("prefer", "").lower():
         await asyncio.sleep(0)  # the lock is taken, so that the state says that work is under way
         headers = {"Location": f"/imports/{upload.token}", "Preference-Applied": "respond-async"}
-        told = {"id": upload.token, "state": "checking", "ratio": 0.0}
+        told = {"id": upload.token, "state": state, "ratio": 0.0}
         return _json_response(orjson.dumps(told), 202, headers)
     return _json_response((await asyncio.shield(task)).encode())
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import json
 import os
 import subprocess
@@ -119,6 +120,17 @@ def test_text(run: Run, rows_file: Path) -> None:
     assert done.stdout == "read 2, imported 2, updated 0, unchanged 0, rejected 0\n"
     assert "\x1b" not in done.stderr  # no progress bar: this is no terminal
     assert "东河中学" in run("nearest", "105.1", "27.2").stdout
+
+
+def test_the_log_says_who_wrote(run: Run, rows_file: Path, database: str) -> None:
+    run("import", "shelters", str(rows_file), "--reason", "spring survey")
+    connection = psycopg2.connect(database)
+    with connection, connection.cursor() as cursor:
+        cursor.execute("SELECT author, reason FROM leeward.changes")
+        assert cursor.fetchall() == [(f"cli: {getpass.getuser()}", "spring survey")]
+        cursor.execute("SELECT author FROM leeward.imports")
+        assert cursor.fetchall() == [(f"cli: {getpass.getuser()}",)]
+    connection.close()
 
 
 def test_negative_coordinates(run: Run, tmp_path: Path) -> None:

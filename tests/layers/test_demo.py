@@ -45,6 +45,9 @@ def test_loaded_twice_and_cleared(database: str, tmp_path: Path) -> None:
     assert counts["shelters"] == 200
     assert (tmp_path / "rasters" / "sample_elevation.tif").exists()
     loaded = state(database)
+    with transaction(database) as cursor:
+        query = "SELECT DISTINCT author FROM leeward.imports WHERE source = 'sample'"
+        assert rows(cursor, query) == [("leeward demo",)]
     assert demo.load(database) == counts
     assert state(database) == loaded
     assert demo.clear(database) == counts

@@ -151,6 +151,47 @@ def test_a_dry_run_reports_and_writes_nothing(database: str, tmp_path: Path) -> 
     assert query(database, "SELECT count(*) FROM leeward.imports") == [(0,)]
 
 
+@pytest.mark.parametrize("rows", [[], ["1,甲,105,27,10"]])
+def test_nobody_waits_for_a_dry_run(
+    database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rows: list[str]
+) -> None:
+    monkeypatch.setattr(importing, "LARGE_BYTES", 0)  # a large file into an empty layer would lock it
+    take(database, write(tmp_path, [HEADING, *rows]))
+    done = []
+
+    def meanwhile(*_: object) -> None:
+        query(database, "SET lock_timeout = '2s'; SELECT count(*) FROM layers.shelters")
+        with transaction(database, "li") as cursor:
+            cursor.execute("SET LOCAL lock_timeout = '2s'; LOCK TABLE layers.shelters IN SHARE ROW EXCLUSIVE MODE")
+        monkeypatch.undo()
+        done.append(take(database, path, update=True, rejects=tmp_path / "other.csv"))
+
+    path = write(tmp_path, [HEADING, "1,甲,105,27,11", "2,乙,105,27,20", "3,丙,0,27,1"])
+    options = Options(dry_run=True, update=True, rejects=tmp_path / "rejects.csv")
+    tried = import_file(database, "shelters", path, options, before_end=meanwhile)
+    assert counts(tried) == counts(done[0]) == (3, 2 - len(rows), len(rows), 0, 1)
+
+
+def test_what_the_database_would_refuse_is_refused_by_a_dry_run(database: str, tmp_path: Path) -> None:
+    with transaction(database) as cursor:
+        cursor.execute("ALTER TABLE layers.shelters ADD CONSTRAINT small CHECK (capacity_persons < 100)")
+    for dry_run in (True, False):
+        with pytest.raises(ImportRefused, match="small"):
+            take(database, write(tmp_path, [HEADING, "1,甲,105,27,100"]), dry_run=dry_run)
+
+
+def test_who_imports_and_why(database: str, tmp_path: Path) -> None:
+    path = write(tmp_path, [HEADING, "1,甲,105,27,10"])
+    report = take(database, path, author="cli: wang", reason="spring survey")
+    assert query(database, "SELECT id, author FROM leeward.imports") == [(report.import_id, "cli: wang")]
+    assert query(database, "SELECT author, reason, import_id FROM leeward.changes") == [
+        ("cli: wang", "spring survey", report.import_id)
+    ]
+    assert take(database, path, dry_run=True, author="cli: wang").import_id is None
+    take(database, path)
+    assert query(database, "SELECT author FROM leeward.imports ORDER BY id DESC LIMIT 1")[0][0].startswith("psql: ")
+
+
 def test_the_import_is_recorded(database: str, tmp_path: Path) -> None:
     report = take(
         database, write(tmp_path, [HEADING, "1,甲,105,27,10", "2,乙,0,27,10"]), source="office", licence="CC0"

@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import datetime
 import io
+import json
+import socket
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -217,6 +219,47 @@ def test_a_spreadsheet_row_with_more_cells_than_headings_is_broken_and_kept(tmp_
     assert contents(path) == ({2: ["1", "2"]}, {3: ["3", "4", "stray"]})
 
 
+HEAD = ["编号", "名称", "经度", "纬度", "备注"]
+TITLES: list[tuple[str, list[list[Any]], int]] = [
+    ("one title", [["某县避难场所一览表"], HEAD], 1),
+    ("title, blank row", [["某县避难场所一览表"], [], HEAD], 1),
+    ("a blank row first", [[], ["", "某县避难场所一览表"], HEAD], 1),
+    ("title and unit", [["某县避难场所一览表", "", "", "", "单位：人"], HEAD], 1),
+    ("title, then who and when", [["某县避难场所一览表"], ["填报单位：应急局", "", "", "2026年"], HEAD], 2),
+    ("no title", [HEAD], 0),
+]
+
+
+@pytest.mark.parametrize(("rows", "titles"), [row[1:] for row in TITLES], ids=[row[0] for row in TITLES])
+@pytest.mark.parametrize("delimiter", [None, ",", "\t", ";"])
+def test_titles_above_the_heading_are_passed_over(
+    tmp_path: Path, rows: list[list[Any]], titles: int, delimiter: str | None
+) -> None:
+    data = ["1", "甲", "105", "27", "x"]
+    if delimiter is None:
+        path = workbook(tmp_path, ("s", [*rows, data], "visible"))
+    else:
+        path = write(tmp_path, "\n".join(delimiter.join(row) for row in [*rows, data]) + "\n")
+    table = reading.table(path)
+    assert table.headings == HEAD
+    assert sum(note.startswith("title above the heading") for note in table.notes) == titles
+    assert contents(path) == ({len(rows) + 1: data}, {})
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        [["名称"], ["甲"], ["乙"]],
+        [["名称"], ["甲", "105", "27"]],
+        [["名称", "地址"], ["甲", "东街"], ["乙", "西街", "旧", "无"]],
+        [["名称"], ["甲"], ["乙"], ["丙"], ["丁", "多", "余", "的"]],
+    ],
+)
+def test_what_is_no_title_is_the_heading(tmp_path: Path, rows: list[list[str]]) -> None:
+    assert reading.table(workbook(tmp_path, ("s", rows, "visible"))).headings == rows[0]
+    assert reading.table(write(tmp_path, "\n".join(",".join(row) for row in rows))).headings == rows[0]
+
+
 def test_empty_spreadsheets_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ImportRefused, match="empty"):
         reading.table(workbook(tmp_path, ("s", [], "visible")))
@@ -285,6 +328,30 @@ def test_a_shapefile_in_gbk_that_does_not_say_so(tmp_path: Path) -> None:
         for part in tmp_path.glob("a.[sdp]*"):
             archive.write(part, part.name)
     assert [row[0] for row in contents(tmp_path / "a.zip")[0].values()] == ["马鞍中学", "城关镇第一小学"]
+
+
+def test_a_zipped_shapefile_in_a_folder(tmp_path: Path) -> None:
+    FRAME.to_file(tmp_path / "a.shp", encoding="utf-8")
+    parts = {part.suffix: part.read_bytes() for part in tmp_path.glob("a.*")}
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        archive.writestr("__MACOSX/避难场所/._a.shp", b"x")
+        for ending, data in parts.items():
+            archive.writestr(f"避难场所/a{ending}", data)
+    assert [row[0] for row in contents(tmp_path / "a.zip")[0].values()] == ["马鞍中学", "城关镇第一小学"]
+    with zipfile.ZipFile(tmp_path / "a.zip", "a") as archive:
+        archive.writestr("旧/b.shp", b"x")
+    assert reading.table(tmp_path / "a.zip").notes == ["folder read: 避难场所; the archive also has 旧"]
+
+
+def test_no_address_named_by_a_file_is_visited(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.setblocking(False)
+        crs = {"type": "link", "properties": {"href": f"http://127.0.0.1:{server.getsockname()[1]}/crs"}}
+        feature = {"type": "Feature", "properties": {"name": "a"}, "geometry": {"type": "Point", "coordinates": [1, 2]}}
+        text = json.dumps({"type": "FeatureCollection", "crs": crs, "features": [feature]})
+        assert len(contents(write(tmp_path, text, "a.geojson"))[0]) == 1
+        with pytest.raises(BlockingIOError):
+            server.accept()
 
 
 def test_the_first_of_several_layers_is_read_and_the_others_named(tmp_path: Path) -> None:

@@ -1,10 +1,14 @@
-"""What the tests of the store share: a check of table, history and log against each other, row by row."""
+"""What the tests of the store share: a check of table, history and log against each other, and a listener."""
 
 from __future__ import annotations
 
+import http.client
+import json
+import threading
+import time
 from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from itertools import groupby
 from typing import Any, NamedTuple
 
@@ -160,3 +164,62 @@ def audit() -> Audit:
         return store.faults
 
     return check
+
+
+class Listener(threading.Thread):
+    """Reads ``/events``, and goes on with Last-Event-ID when the connection is lost."""
+
+    def __init__(self, port: int) -> None:
+        super().__init__(daemon=True)
+        self.port = port
+        self.versions: list[int] = []
+        self.last = 0
+        self.connections = 0
+        self.stopped = False
+        self.response: http.client.HTTPResponse | None = None
+
+    def run(self) -> None:
+        while not self.stopped:
+            connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+            try:
+                connection.request("GET", "/events", headers={"Last-Event-ID": str(self.last)})
+                self.response = connection.getresponse()
+                if self.response.status != 200:
+                    raise OSError("not ready")
+                self.connections += 1
+                self._read(self.response)
+            except (OSError, http.client.HTTPException, ValueError, AttributeError):
+                time.sleep(0.05)  # hung up, or the service went away
+            finally:
+                connection.close()
+
+    def _read(self, response: http.client.HTTPResponse) -> None:
+        event: dict[str, str] = {}
+        while not self.stopped:
+            line = response.readline().decode()
+            if not line:
+                return
+            if line == "\n":
+                if event.get("event") == "change":
+                    self.last = int(event["id"])
+                    self.versions.append(self.last)
+                    assert json.loads(event["data"])["version"] == self.last
+                event = {}
+            elif not line.startswith(":"):
+                name, _, value = line.rstrip("\n").partition(": ")
+                event[name] = value
+
+
+@pytest.fixture
+def listen() -> Iterator[Callable[[int], Listener]]:
+    """A function that listens to the service on a port, from the first version on, until the test ends."""
+    begun: list[Listener] = []
+
+    def start(port: int) -> Listener:
+        begun.append(Listener(port))
+        begun[-1].start()
+        return begun[-1]
+
+    yield start
+    for listener in begun:
+        listener.stopped = True

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import http.client
 import io
 import json
 import os
@@ -30,6 +29,7 @@ from layers.features import Page
 from tests.conftest import free_port, wait_until_ready
 
 ROOT = Path(__file__).parents[2]
+Listen = Callable[[int], Any]
 WRITERS, TRANSACTIONS = 8, 200
 INSERT = """
 INSERT INTO {0} (source, name, geom) VALUES ('t', gen_random_uuid(), ST_Point(105.5, 27.5, 4326))
@@ -276,49 +276,6 @@ class Writer(threading.Thread):
         return sql.SQL(text).format(sql.Identifier("layers", layer), by=sql.Literal(self.number), fid=sql.Literal(fid))
 
 
-class Listener(threading.Thread):
-    """Reads ``/events``, and goes on with Last-Event-ID when the connection is lost."""
-
-    def __init__(self, port: int) -> None:
-        super().__init__(daemon=True)
-        self.port = port
-        self.versions: list[int] = []
-        self.last = 0
-        self.connections = 0
-        self.stopped = False
-        self.response: http.client.HTTPResponse | None = None
-
-    def run(self) -> None:
-        while not self.stopped:
-            connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
-            try:
-                connection.request("GET", "/events", headers={"Last-Event-ID": str(self.last)})
-                self.response = connection.getresponse()
-                assert self.response.status == 200
-                self.connections += 1
-                self._read(self.response)
-            except (OSError, http.client.HTTPException, ValueError, AttributeError):
-                time.sleep(0.05)  # hung up, or the service went away
-            finally:
-                connection.close()
-
-    def _read(self, response: http.client.HTTPResponse) -> None:
-        event: dict[str, str] = {}
-        while not self.stopped:
-            line = response.readline().decode()
-            if not line:
-                return
-            if line == "\n":
-                if event.get("event") == "change":
-                    self.last = int(event["id"])
-                    self.versions.append(self.last)
-                    assert json.loads(event["data"])["version"] == self.last
-                event = {}
-            elif not line.startswith(":"):
-                name, _, value = line.rstrip("\n").partition(": ")
-                event[name] = value
-
-
 @pytest.fixture
 def port(database: str) -> Iterator[int]:
     """The port of a service on the database."""
@@ -349,12 +306,12 @@ def polled(readers: Readers, done: threading.Event, found: list[int]) -> None:
 
 @pytest.mark.usefixtures("agreed")
 def test_readers_see_each_version_once_and_in_order(
-    database: str, connect: Callable[[], Any], members: Readers, five: list[int], port: int
+    database: str, connect: Callable[[], Any], members: Readers, five: list[int], port: int, listen: Listen
 ) -> None:
     writers = [Writer(database, number) for number in range(WRITERS)]
-    listener, done, found = Listener(port), threading.Event(), []
+    listener, done, found = listen(port), threading.Event(), []
     poller = threading.Thread(target=polled, args=(members, done, found), daemon=True)
-    for thread in (poller, listener, *writers):
+    for thread in (poller, *writers):
         thread.start()
     hang_up(connect(), listener, writers)
     for writer in writers:
@@ -366,7 +323,6 @@ def test_readers_see_each_version_once_and_in_order(
         every = [version for (version,) in rows(cursor, "SELECT version FROM leeward.changes ORDER BY recorded_at")]
         ((late,),) = rows(cursor, "SELECT count(*) FROM leeward.changes WHERE late IS NOT NULL")
     until(lambda: listener.last == every[-1])
-    listener.stopped = True
     assert every == sorted(set(every))
     assert found == every
     assert listener.versions == every
@@ -374,7 +330,7 @@ def test_readers_see_each_version_once_and_in_order(
     assert listener.connections > 1
 
 
-def hang_up(connection: Any, listener: Listener, writers: list[Writer]) -> None:
+def hang_up(connection: Any, listener: Any, writers: list[Writer]) -> None:
     """While writers are at work, cut the service's connection to the database, and the listener's to the service."""
     connection.autocommit = True
     while any(writer.is_alive() for writer in writers):
@@ -395,11 +351,10 @@ def until(condition: Callable[[], bool], seconds: float = 30) -> None:
 
 
 def test_nothing_is_missed_after_a_lost_connection(
-    psql: Callable[..., list[tuple[Any, ...]]], five: list[int], port: int
+    psql: Callable[..., list[tuple[Any, ...]]], five: list[int], port: int, listen: Listen
 ) -> None:
     """One change while nobody listens: the service hears of it when it listens again."""
-    listener = Listener(port)
-    listener.start()
+    listener = listen(port)
     until(lambda: listener.last == 1)
     until(lambda: len(psql(LISTENING)) == 1)
     ((pid,),) = psql(LISTENING)
@@ -409,7 +364,6 @@ def test_nothing_is_missed_after_a_lost_connection(
     psql("UPDATE layers.shelters SET manager = 'n' WHERE fid = %s", five[0])
     until(lambda: listener.versions == [1, 2, 3], 10)
     assert listener.connections == 1
-    listener.stopped = True
 
 
 def test_changes_over_http_come_in_order(connect: Callable[[], Any], five: list[int], port: int) -> None:

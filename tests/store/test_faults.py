@@ -421,13 +421,21 @@ def _differences(
 
 
 @pytest.mark.parametrize("seconds", [9, pytest.param(60, marks=pytest.mark.long)])
-def test_killed_while_writing(home: Path, audit: Callable[..., list[str]], seconds: float) -> None:
+def test_killed_while_writing(
+    home: Path, audit: Callable[..., list[str]], listen: Callable[[int], Any], seconds: float
+) -> None:
     with running(home) as (url, service, token):
+        listener = listen(service.port)
         clients = storm(home, url, service, token, seconds)
         assert [client.failure for client in clients if client.failure] == []
         with transaction(url) as cursor:
             assert disagreements(cursor, clients) == []
             assert audit(cursor) == []
+            versions = [version for (version,) in rows(cursor, "SELECT version FROM leeward.changes ORDER BY version")]
+        until(lambda: listener.last >= versions[-1])
+        assert listener.versions == versions  # through every fault
+        _, traceback, text = (home / "service.log").read_text().partition("Traceback")
+        assert not traceback, text
         statuses = Counter(write.status for client in clients for write in client.journal)
         trouble = sum((client.trouble for client in clients), Counter())
         print(f"{dict(statuses)} after {dict(trouble)}")

@@ -10,6 +10,7 @@ import { type Draft, dropDraft, keepDraft, keptDraft, newKey } from "./drafts";
 import { isUnknown, sameEntry, without } from "./entries";
 import { useEscape } from "./escape";
 import { FieldInput } from "./field_input";
+import { focusCard } from "./focus";
 import {
   begin, changedFields, editable, featureOf, type Form, formOf, GEOMETRY, groupsOf, isDirty, patchOf, type Problems, problemsOf, redo, statesFrom, step, stepOf, undo, valuesOf,
 } from "./form";
@@ -149,7 +150,7 @@ function Editor({ collection, fid, feature, draft, restored }: Start & { collect
   const close = () => {
     done.current = true;
     act.edit(null);
-    requestAnimationFrame(() => document.querySelector<HTMLElement>("[data-edit], .panel")?.focus());
+    focusCard();
   };
   const leave = () => {
     if (dirty) setLeaving(true);
@@ -179,7 +180,7 @@ function Editor({ collection, fid, feature, draft, restored }: Start & { collect
     act.select(ref, { geometry: result.feature.geometry });
     if (fid === null) created(act, say, layerId, result);
     else saved(act, say, layerId, result);
-    requestAnimationFrame(() => document.querySelector<HTMLElement>("[data-edit], .panel")?.focus());
+    focusCard();
   };
 
   /** What the service's answer means for the form. */

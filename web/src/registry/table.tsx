@@ -190,7 +190,9 @@ export function Table() {
     setActive(to);
     if (to * rowHeight < box.scrollTop) box.scrollTop = to * rowHeight;
     else if ((to + 2) * rowHeight > box.scrollTop + box.clientHeight) box.scrollTop = (to + 2) * rowHeight - box.clientHeight;
-    requestAnimationFrame(() => box.querySelector<HTMLElement>(`tr[data-index="${to}"]`)?.focus({ preventScroll: true }));
+    const row = () => box.querySelector<HTMLElement>(`tr[data-index="${to}"]`);
+    if (row()) row()?.focus({ preventScroll: true });
+    else requestAnimationFrame(() => row()?.focus({ preventScroll: true }));
   };
   const keyed = (event: KeyboardEvent) => {
     const row = event.target instanceof Element ? event.target.closest<HTMLElement>("tr[data-index]") : null;
