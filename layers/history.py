@@ -31,12 +31,12 @@ OWN_COLUMNS = {
 }
 LIFE = "int8range(least(change, ended_change), greatest(change, ended_change), '[]')"
 """The changes between which a row stood; a row is also ended by a change with a smaller number that began before."""
-THEN = f"""
-SELECT {{columns}} FROM {{table}} WHERE leeward.was_recorded(change) AND {{here}}
+THEN = """
+SELECT {columns} FROM {table} WHERE leeward.was_recorded(change) AND {here}
 UNION ALL
-SELECT {{columns}} FROM {{history}}
-WHERE {LIFE} && leeward.moment()
-  AND leeward.was_recorded(change) AND NOT leeward.was_recorded(ended_change) AND {{before}}
+SELECT {columns} FROM {history}
+WHERE {life} && leeward.moment()
+  AND leeward.was_recorded(change) AND NOT leeward.was_recorded(ended_change) AND {before}
 """
 
 CELL = """

@@ -105,6 +105,8 @@ class Options:
         The id of the source; else the profile's, else the layer's own.
     author, reason : str, optional
         Who imports, and why, for the change log; without an author: the database's user.
+    beside_readers : bool
+        Whether nobody who reads the layer may be kept waiting: a large file does not go straight into an empty layer.
     """
 
     crs: str | None = None
@@ -121,6 +123,7 @@ class Options:
     attribution: str | None = None
     author: str | None = None
     reason: str | None = None
+    beside_readers: bool = False
 
 
 class DryRun(Exception):
@@ -330,7 +333,7 @@ class Run:
     def stage(self, cursor: Cursor, progress: Progress) -> None:
         """Read the file chunk by chunk; PostgreSQL takes one in while the next is being read."""
         self._record(cursor)
-        large = self.path.stat().st_size >= LARGE_BYTES
+        large = self.path.stat().st_size >= LARGE_BYTES and not self.options.beside_readers
         self.staging = Staging(
             cursor, self.definition, self.fields, self.source_id, self.import_id,
             large=large, dry_run=self.options.dry_run,

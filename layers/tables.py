@@ -495,7 +495,12 @@ def _view_statements(definition: Definition) -> Iterator[sql.Composable]:
             query = form.format(columns, table(definition), here)
         else:
             query = form.format(
-                columns=columns, table=table(definition), history=history.table(definition), here=here, before=before
+                columns=columns,
+                table=table(definition),
+                history=history.table(definition),
+                here=here,
+                before=before,
+                life=sql.SQL(history.LIFE),
             )
         yield sql.SQL("CREATE VIEW {} AS {}").format(view(definition, scope), query)
         yield sql.SQL("COMMENT ON VIEW {} IS {}").format(

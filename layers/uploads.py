@@ -579,7 +579,8 @@ def _options(upload: Upload, job: Mapping[str, Any]) -> Options:
     update = given.pop("on_conflict", "skip") == "update"
     return Options(
         columns=given.pop("map", {}), constants=given.pop("set", {}), update=update, rejects=upload.rejects,
-        dry_run=job["act"] == "check", author=upload.account, reason=job.get("reason"), **given,
+        dry_run=job["act"] == "check", author=upload.account, reason=job.get("reason"), beside_readers=True,
+        **given,
     )  # fmt: skip
 
 

@@ -64,6 +64,9 @@ def real_data() -> Path:
 def cluster() -> Iterator[str]:
     """The URL of the running cluster of the tests, shared by all workers."""
     with Cluster(HOME).running() as url:
+        administrator = url.replace("leeward@", "postgres@")
+        for text in ("ALTER SYSTEM SET fsync = off", "SELECT pg_reload_conf()"):  # databases of an hour's life
+            _execute(administrator, text)
         yield url
 
 
