@@ -162,7 +162,7 @@ class Part:
     @property
     def kind(self) -> Kind:
         """The kind of what stands in the file."""
-        if self.form is not None or (self.read == "boolean" and self.words):
+        if self.form is not None or (self.read == "boolean" and self.words) or self.mark != ",":
             return "text"
         return "number" if self.factor != 1 else self.read
 
@@ -289,7 +289,7 @@ class _Run:
             self._system("change", exchange.CHANGE, "integer"),
         ]
         if self.options.since is not None:
-            parts.append(self._system("operation", exchange.OPERATION, "text"))
+            parts.append(self._system(exchange.OPERATION, exchange.OPERATION, "text"))
         if self.definition.has_geometry and self.crs != "EPSG:4326":
             parts.append(Part(exchange.CRS, "text", constant=self.crs))
         return parts
@@ -343,7 +343,7 @@ class _Run:
         if operation is not None and operation.heading not in profile.headings:
             parts.append(self._operation_part(profile))
         if operation is None and self.options.since is not None:
-            parts.append(self._system("operation", exchange.OPERATION, "text"))
+            parts.append(self._system(exchange.OPERATION, exchange.OPERATION, "text"))
         return parts
 
     def _operation_part(self, profile: Profile) -> Part:
@@ -352,7 +352,7 @@ class _Run:
         words = {name: getattr(operation, name) for name in exchange.OPERATIONS}
         if self.options.since is None:
             return Part(operation.heading, "text", constant=operation.insert)
-        return Part(operation.heading, "text", sql.Identifier("i", "operation"), words=words)
+        return Part(operation.heading, "text", sql.Identifier("i", exchange.OPERATION), words=words)
 
     def _form_part(self, profile: Profile, heading: str, form: exchange.Form) -> Part:
         name = form.fields[heading]
@@ -361,9 +361,8 @@ class _Run:
             self._lost(f"{heading}: no words for {', '.join(without)}; our labels are written")
         kind, query = self._query(name)
         looks = {"date": profile.dates, "datetime": profile.moments}.get(kind)
-        return Part(
-            heading, kind, query, name, words, form.factors.get(heading, 1), looks, mark="、"
-        )  # fmt: skip
+        mark = "、" if kind == "codes" else ","
+        return Part(heading, kind, query, name, words, form.factors.get(heading, 1), looks, mark=mark)
 
     def _note_missing(self) -> None:
         if self.profile is not None:
@@ -426,7 +425,7 @@ class _Run:
             for name in exact
         )
         query = sql.SQL(
-            "SELECT i.source, count(*), count(*) FILTER (WHERE i.operation = 'delete'){} FROM ({}) AS i"
+            "SELECT i.source, count(*), count(*) FILTER (WHERE i.leeward_operation = 'delete'){} FROM ({}) AS i"
             " GROUP BY 1 ORDER BY 1"
         ).format(finer, self._rows())
         counted = rows(cursor, query)
@@ -511,7 +510,7 @@ class _Run:
         source = (
             self._changed()
             if self.options.since is not None
-            else sql.SQL("SELECT *, NULL AS operation FROM {}").format(view(self.definition, self.scope))
+            else sql.SQL("SELECT *, NULL AS leeward_operation FROM {}").format(view(self.definition, self.scope))
         )
         conditions = [where(self.book, self.definition, dataclasses.replace(self.options.asked, after=-1), self.scope)]
         if self.profile is not None and not every:
@@ -654,7 +653,7 @@ _CHANGED = """
 SELECT {of_now}, CASE WHEN EXISTS (
         SELECT FROM {past} AS past WHERE past.fid = now.fid
         AND leeward.was_recorded(past.change) AND NOT leeward.was_recorded(past.ended_change)
-    ) THEN 'update' ELSE 'insert' END AS operation
+    ) THEN 'update' ELSE 'insert' END AS leeward_operation
 FROM {now} AS now WHERE NOT leeward.was_recorded(now.change)
 UNION ALL
 SELECT {of_past}, 'delete' FROM {past} AS past

@@ -249,7 +249,7 @@ class Staging:
             flags = sql.SQL(statement(SQL / "flag_counts.sql")).format(staging=self.name)
             merged.flags = dict(rows(self.cursor, flags))
         merged.imported = self._keep() if self.direct else self._insert()
-        if update:
+        if update and not self.direct:  # into an empty layer all that is kept is new
             merged.updated = self._update()
         merged.unchanged = one(self.cursor, "SELECT count(*) FROM verdict WHERE verdict = 'unchanged'")
         return merged

@@ -112,7 +112,7 @@ def home() -> Path:
 def begin(account: str) -> Path:
     """A new folder, with a file ``incoming`` to be filled; its name is the token."""
     sweep()
-    mine = sorted((u for u in _all() if u.account == account), key=lambda u: u.folder.stat().st_mtime)
+    mine = sorted((upload for upload in _all() if upload.account == account), key=lambda u: _touched(u.folder))
     for upload in mine[: max(0, len(mine) + 1 - AN_ACCOUNT)]:
         _forget(upload.folder)
     folder = home() / secrets.token_urlsafe(24)
@@ -170,11 +170,15 @@ def sweep() -> None:
 
 
 def _is_over(folder: Path) -> bool:
-    known = folder / "upload.json"
-    try:
-        return time.time() - (known if known.exists() else folder).stat().st_mtime > KEPT_S
-    except FileNotFoundError:
-        return True
+    return time.time() - _touched(folder) > KEPT_S
+
+
+def _touched(folder: Path) -> float:
+    """When an upload was last tried or begun; 0 when it is gone."""
+    for path in (folder / "upload.json", folder):
+        with suppress(FileNotFoundError):
+            return path.stat().st_mtime
+    return 0.0
 
 
 def _all() -> Iterator[Upload]:

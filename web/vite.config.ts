@@ -8,7 +8,7 @@ export default defineConfig({
   build: { outDir: "dist", target: "es2022", sourcemap: false, chunkSizeWarningLimit: 1200 },
   server: {
     proxy: Object.fromEntries(
-      ["/service", "/collections", "/tiles", "/search", "/nearest", "/rasters"].map((path) => [path, api]),
+      ["/service", "/session", "/collections", "/tiles", "/search", "/nearest", "/rasters", "/changes", "/events", "/imports"].map((path) => [path, api]),
     ),
   },
 });

@@ -5,8 +5,10 @@ from __future__ import annotations
 import csv
 import datetime
 import json
+import math
 import sqlite3
 import string
+import uuid
 import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -24,7 +26,7 @@ from hypothesis import strategies as st
 
 from layers import copying, exchange, exporting, reading, writing
 from layers.catalog import catalog, profiles
-from layers.database import INTERNAL, RELEASED, Readers, transaction
+from layers.database import INTERNAL, RELEASED, Readers, sql, transaction
 from layers.errors import InvalidValue, NotFound, UnknownParameter
 from layers.exporting import ENDINGS, FORMATS, Options, Report, export_file
 from layers.features import Page
@@ -35,8 +37,6 @@ from layers.migrate import migrate
 from layers.settings import settings
 from tests.gis.rows import put, square
 
-from hypothesis import Phase
-PHASES = (Phase.explicit, Phase.generate)
 LOSSLESS = ("gpkg", "parquet", "fgb")
 KINDS = {"points": "Point", "lines": "LineString", "areas": "MultiPolygon", "shapes": "Geometry", "tables": "none"}
 DEFINITION = string.Template("""\
@@ -84,8 +84,8 @@ exchange  = true
 source_id = "province"
 source    = { name = "The province", licence = "Not stated", attribution = "The province" }
 crs       = "BD-09"
-headings  = ["隐患点统一编号", "省份", "隐患点全称", "灾害代码", "适用灾害", "受威胁财产", "受威胁人口(万人)", "是否开放",
-             "百度经度", "百度纬度", "查明日期", "核查时间"]
+headings  = ["隐患点统一编号", "省份", "隐患点全称", "灾害代码", "适用灾害", "受威胁财产", "受威胁人口(万人)",
+             "是否开放", "百度经度", "百度纬度", "查明日期", "核查时间"]
 dates     = "%Y年%m月%d日"
 moments   = "%Y年%m月%d日 %H:%M:%S"
 units     = { "受威胁财产" = "万元" }
@@ -166,11 +166,11 @@ def store(url: str) -> str:
 
 def wipe(url: str) -> None:
     layers = [*(f"all_{stem}" for stem in KINDS), "shelters"]
-    texts = [*(f"DELETE FROM layers.{layer}" for layer in layers), "DELETE FROM leeward.imports"]
-    query(url, "; ".join([*texts, "DELETE FROM leeward.sources"]))
+    queries = [sql.SQL("DELETE FROM {}").format(sql.Identifier("layers", layer)) for layer in layers]
+    query(url, sql.SQL("; ").join([*queries, sql.SQL("DELETE FROM leeward.imports; DELETE FROM leeward.sources")]))
 
 
-def query(url: str, text: str) -> list[tuple[Any, ...]]:
+def query(url: str, text: str | sql.Composable) -> list[tuple[Any, ...]]:
     with transaction(url) as cursor:
         cursor.execute(text)
         return list(cursor.fetchall()) if cursor.description else []
@@ -178,10 +178,11 @@ def query(url: str, text: str) -> list[tuple[Any, ...]]:
 
 def stored(url: str, layer: str) -> list[tuple[Any, ...]]:
     """The rows of a layer: all fields, and the geometry."""
-    shape = "NULL" if layer == "all_tables" else "encode(ST_AsBinary(geom), 'hex')"
-    shelter = "(SELECT s.source_id FROM layers.shelters AS s WHERE s.fid = shelter)"
-    names = ", ".join(shelter if name == "shelter" else f'"{name}"' for name in FIELDS)
-    return query(url, f"SELECT {names}, source, {shape} FROM layers.{layer} ORDER BY 1")
+    shape = sql.SQL("NULL" if layer == "all_tables" else "encode(ST_AsBinary(geom), 'hex')")
+    shelter = sql.SQL("(SELECT s.source_id FROM layers.shelters AS s WHERE s.fid = shelter)")
+    names = [shelter if name == "shelter" else sql.Identifier(name) for name in FIELDS]
+    text = sql.SQL("SELECT {}, source, {} FROM {} ORDER BY 1")
+    return query(url, text.format(sql.SQL(", ").join(names), shape, sql.Identifier("layers", layer)))
 
 
 def write(readers: Readers, layer: str, path: Path, progress: Any = None, **options: Any) -> Report:
@@ -197,7 +198,12 @@ def take(url: str, layer: str, path: Path, **options: Any) -> ImportReport:
 
 
 def clear(url: str, layer: str) -> None:
-    query(url, f"DELETE FROM layers.{layer}")
+    query(url, sql.SQL("DELETE FROM {}").format(sql.Identifier("layers", layer)))
+
+
+def new_file(folder: Path, form: Any) -> Path:
+    """A name that was never used: GDAL remembers what stands in a ZIP of the same name, size and second."""
+    return folder / f"{uuid.uuid4().hex}{ENDINGS[form]}"
 
 
 def table(path: Path) -> list[dict[str, str]]:
@@ -283,7 +289,7 @@ def put_rows(url: str, layer: str, made: list[dict[str, Any]]) -> None:
 def read_gpkg(path: Path, layer: str) -> list[dict[str, Any]]:
     connection = sqlite3.connect(path)
     connection.row_factory = sqlite3.Row
-    found = [dict(row) for row in connection.execute(f'SELECT * FROM "{layer}"')]
+    found = [dict(row) for row in connection.execute(f'SELECT * FROM "{layer}"')]  # noqa: S608  a layer of this file
     connection.close()
     for row in found:
         if "geom" in row:
@@ -328,8 +334,8 @@ def plain(name: str, value: Any) -> Any:
 @pytest.mark.parametrize("stem", KINDS)
 @pytest.mark.parametrize("form", LOSSLESS)
 @hypothesis_settings(
-    max_examples=20,
-    deadline=None, phases=PHASES,
+    max_examples=12,
+    deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.data_too_large],
 )
 @given(data=st.data())
@@ -337,7 +343,7 @@ def test_nothing_is_lost(url: str, members: Readers, tmp_path: Path, form: str, 
     made, layer = data.draw(rows(stem)), f"all_{stem}"
     put_rows(url, layer, made)
     before = stored(url, layer)
-    path = tmp_path / f"file{ENDINGS[form]}"
+    path = new_file(tmp_path, form)
     report = write(members, layer, path)
     assert (report.rows, report.losses) == (len(made), [])
     read = {"gpkg": read_gpkg, "parquet": read_parquet, "fgb": read_fgb}[form]
@@ -356,7 +362,7 @@ def test_nothing_is_lost(url: str, members: Readers, tmp_path: Path, form: str, 
 
 def kept(form: str, row: tuple[Any, ...]) -> tuple[Any, ...]:
     """What comes back of a row in a format that does not hold everything."""
-    digits, smallest, largest = {"shp": (9, 1e-5, 1e22), "xlsx": (14, 0, 1e308)}.get(form, (17, 0, 1e308))
+    smallest, largest = {"shp": (1e-5, 1e22), "xlsx": (0, 1e308)}.get(form, (0, 2e308))
     kept_whole = {"shp": 2**53, "geojson": 2**53}.get(form, 2**63)
     told: list[Any] = []
     for name, value in zip((*FIELDS, "source", "geom"), row, strict=True):
@@ -367,7 +373,7 @@ def kept(form: str, row: tuple[Any, ...]) -> tuple[Any, ...]:
         elif form != "geojson" and value == []:
             value = None
         elif isinstance(value, float):
-            value = f"{value:.{digits}g}" if smallest <= abs(value) < largest else "beyond"
+            value = value if smallest <= abs(value) < largest else "beyond"
         elif isinstance(value, int) and abs(value) >= kept_whole:
             value = "beyond"
         told.append(value)
@@ -392,8 +398,8 @@ def blank_ends(text: str) -> str:
 @pytest.mark.parametrize("stem", KINDS)
 @pytest.mark.parametrize("form", [form for form in FORMATS if form not in LOSSLESS])
 @hypothesis_settings(
-    max_examples=15,
-    deadline=None, phases=PHASES,
+    max_examples=6,
+    deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.data_too_large],
 )
 @given(data=st.data(), headings=st.sampled_from(["names", "zh", "en"]))
@@ -402,7 +408,7 @@ def test_the_rest_comes_back(
 ) -> None:
     made, layer = data.draw(rows(stem)), f"all_{stem}"
     put_rows(url, layer, made)
-    path = tmp_path / f"file{ENDINGS[form]}"
+    path = new_file(tmp_path, form)
     report = write(members, layer, path, headings=headings)
     assert report.rows == len(made)
     if form == "geojson" and not made:  # without features it has no columns
@@ -412,12 +418,15 @@ def test_the_rest_comes_back(
     options = ImportOptions(rejects=tmp_path / "rejects.csv")
     back = import_file(url, layer, path, options)
     wholes = {"persons", "人数（人）", "People (persons)"}
-    assert set(back.unread) <= (wholes if form in ("shp", "geojson") else set())
-    assert back.imported == len(made), back.reasons
+    numbers = {"worth", "财产（元）", "Property (CNY)"}
+    assert set(back.unread) <= {"shp": wholes, "geojson": wholes, "xlsx": numbers}.get(form, set())
+    assert back.imported == len(made), (back, made)
     for old, new in zip(before, stored(url, layer), strict=True):
         expected, found = kept(form, old), kept(form, new)
         for name, one, other in zip((*FIELDS, "source", "geom"), expected, found, strict=True):
-            assert one in (other, "beyond") or (name == "worth" and form == "shp" and other is None), name
+            if isinstance(one, float) and other is not None:
+                other = one if math.isclose(one, other, rel_tol={"shp": 1e-9, "xlsx": 1e-14}.get(form, 0)) else other
+            assert one in (other, "beyond"), name
 
 
 # --- headings, words, and what a spreadsheet would take for a formula
@@ -638,9 +647,7 @@ def test_a_moment_changed_in_the_file_counts(store: str, members: Readers, tmp_p
 @pytest.mark.parametrize("stem", ["points", "lines", "areas", "shapes"])
 @pytest.mark.parametrize("form", FORMATS)
 @pytest.mark.parametrize("crs", ["EPSG:4490", "EPSG:4545", "EPSG:3857", "GCJ-02", "BD-09"])
-def test_other_crss_lead_back(
-    store: str, members: Readers, tmp_path: Path, form: str, stem: str, crs: str
-) -> None:
+def test_other_crss_lead_back(store: str, members: Readers, tmp_path: Path, form: str, stem: str, crs: str) -> None:
     shapes = {
         "points": ["POINT (105.28633 27.30412)"],
         "lines": ["LINESTRING (105.28 27.3, 105.29 27.31)"],
@@ -656,13 +663,11 @@ def test_other_crss_lead_back(
     report = write(members, f"all_{stem}", path, crs=crs)
     assert report.crs == crs
     assert any("hundreds of metres" in note for note in report.notes) == (crs in ("GCJ-02", "BD-09"))
-    before = query(store, f"SELECT ST_AsBinary(geom) FROM layers.all_{stem} ORDER BY source_id")
+    before = stored(store, f"all_{stem}")
     clear(store, f"all_{stem}")
     assert take(store, f"all_{stem}", path).imported == len(shapes)
-    after = query(store, f"SELECT ST_AsBinary(geom) FROM layers.all_{stem} ORDER BY source_id")
-    for (old,), (new,) in zip(before, after, strict=True):
-        one, other = shapely.from_wkb(bytes(old)), shapely.from_wkb(bytes(new))
-        assert one.hausdorff_distance(other) < 1e-8
+    for old, new in zip(before, stored(store, f"all_{stem}"), strict=True):
+        assert shapely.from_wkb(old[-1]).hausdorff_distance(shapely.from_wkb(new[-1])) < 1e-8
 
 
 def test_longitude_comes_first_in_cgcs2000(store: str, members: Readers, tmp_path: Path) -> None:
@@ -757,8 +762,8 @@ def test_versions_that_are_not_there(store: str, members: Readers, tmp_path: Pat
     for since in (-1, last + 1):
         with pytest.raises(InvalidValue, match="no version"):
             write(members, "all_points", tmp_path / "a.csv", since=since)
+    moment = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
     with pytest.raises(InvalidValue, match="together"):
-        moment = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
         write(members, "all_points", tmp_path / "a.csv", since=0, asked=Page(as_of=moment))
 
 
@@ -839,7 +844,12 @@ def test_the_provinces_form_itself(store: str, members: Readers, anyone: Readers
 
 
 def test_words_that_the_province_does_not_have(store: str, members: Readers, tmp_path: Path) -> None:
-    put(store, "all_points", {"source_id": "1", "hazard": "wildfire", "remark": "已核", "at": (105, 27)}, source="province")
+    put(
+        store,
+        "all_points",
+        {"source_id": "1", "hazard": "wildfire", "remark": "已核", "at": (105, 27)},
+        source="province",
+    )
     report = write(members, "all_points", tmp_path / "a.csv", profile="province")
     assert table(tmp_path / "a.csv")[0]["灾害代码"] == "森林火灾"
     assert any(loss.startswith("灾害代码: no words for") for loss in report.losses)

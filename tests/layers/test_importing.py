@@ -172,6 +172,19 @@ def test_nobody_waits_for_a_dry_run(
     assert counts(tried) == counts(done[0]) == (3, 2 - len(rows), len(rows), 0, 1)
 
 
+def test_readers_need_not_wait_for_an_import(database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(importing, "LARGE_BYTES", 0)
+    counted = []
+
+    def meanwhile(*_: object) -> None:
+        counted.extend(query(database, "SET lock_timeout = '2s'; SELECT count(*) FROM layers.shelters"))
+
+    path = write(tmp_path, [HEADING, "1,甲,105,27,11"])
+    import_file(database, "shelters", path, Options(beside_readers=True), before_end=meanwhile)
+    assert counted == [(0,)]
+    assert query(database, "SELECT count(*) FROM layers.shelters") == [(1,)]
+
+
 def test_what_the_database_would_refuse_is_refused_by_a_dry_run(database: str, tmp_path: Path) -> None:
     with transaction(database) as cursor:
         cursor.execute("ALTER TABLE layers.shelters ADD CONSTRAINT small CHECK (capacity_persons < 100)")

@@ -13,7 +13,7 @@ import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,7 @@ import psycopg2
 import pytest
 
 from api.tiles import tile
-from layers import changes, features
+from layers import changes, editing, features, importing
 from layers.catalog import catalog
 from layers.database import INTERNAL, Readers, rows, sql, transaction
 from layers.features import Page
@@ -477,6 +477,31 @@ def test_copy_is_logged(connect: Callable[[], Any], members: Readers, five: list
     (told,) = changes.page(members, changes.latest(members) - 1)
     assert (told["operation"], told["count"], len(told["fids"])) == ("insert", 3, 3)
     assert not {*told["fids"]} & {*five}
+
+
+@pytest.mark.usefixtures("agreed")
+@pytest.mark.parametrize("large_bytes", [0, 1 << 40])
+def test_imports_are_logged_and_can_be_taken_back(
+    database: str, members: Readers, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, large_bytes: int
+) -> None:
+    """Straight into an empty layer, or by way of staging; then a second import that replaces some rows."""
+    monkeypatch.setattr(importing, "LARGE_BYTES", large_bytes)
+    path = tmp_path / "shelters.csv"
+    for capacity in (1, 2):
+        lines = [f"{n},s{n},{105 + n / 1000},27,{capacity if n % 2 else 0}\n" for n in range(2000, 3000 + capacity)]
+        path.write_text("编号,名称,经度,纬度,可容纳人数\n" + "".join(lines))
+        report = importing.import_file(database, "shelters", path, importing.Options(update=True))
+    told = changes.page(members)
+    assert [(row["operation"], row["count"]) for row in told] == [("insert", 1001), ("insert", 1), ("update", 500)]
+    assert [row["import_id"] for row in told] == [report.import_id - 1, report.import_id, report.import_id]
+    with transaction(database, "editor") as cursor:
+        editor = editing.Editor(frozenset({"edit"}), date.today())
+        taken_back = editing.take_back(cursor, SHELTERS, report.import_id, editor)
+    assert (taken_back.deleted, taken_back.restored) == (1, 500)
+    with transaction(database) as cursor:
+        assert rows(cursor, "SELECT capacity_persons, count(*) FROM layers.shelters GROUP BY 1 ORDER BY 1") == [
+            (0, 501), (1, 500),
+        ]  # fmt: skip
 
 
 REFUSED = {

@@ -416,6 +416,7 @@ def test_polygon_is_drawn_with_undo_a_hole_and_its_crossings(editor: Desk) -> No
     expect(page.locator("#geometry-wrong")).to_have_count(0)
     page.locator(".handle-middle").first.click()
     expect(shown).to_contain_text("8 个顶点")
+    editor.app.until("document.activeElement.dataset.path === '0.0.1'")
     page.keyboard.press("Delete")
     expect(shown).to_contain_text("7 个顶点")
     page.get_by_role("button", name="完成", exact=True).click()

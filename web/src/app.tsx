@@ -15,6 +15,9 @@ import { RegistryLocked } from "./registry/locked";
 import type { State } from "./state";
 import { linkedIn } from "./url";
 
+/** Height of the phone's bar of workspaces in CSS pixels. */
+const TABS = 56;
+
 /** What the first view keeps free: the open legend, or what lies over the phone's map, and a margin. */
 const spared = ({ legend, phone, sheet }: State) =>
   phone ? { top: 150, bottom: sheetHeight(sheet, window.innerHeight) + 60, left: 24, right: 24 } : { top: 24, bottom: 40, left: 24, right: legend ? 348 : 64 };
@@ -58,10 +61,11 @@ export function App() {
   const canvas = act.view?.map.getCanvas();
   useEffect(() => { canvas?.setAttribute("aria-label", text.t("map_help")); }, [canvas, text.lang]);
   useEffect(() => {
-    const height = state.phone ? sheetHeight(state.sheet, window.innerHeight) : 0;
+    const tabs = state.phone && act.workspaces.length > 1 ? TABS : 0;
+    const height = state.phone ? sheetHeight(state.sheet, window.innerHeight - tabs) : 0;
     document.documentElement.style.setProperty("--sheet", `${height}px`);
-    act.view?.pad(state.sheet === "full" ? 0 : height);
-  }, [state.phone, state.sheet, act.view]);
+    act.view?.pad(state.sheet === "full" ? 0 : height + tabs);
+  }, [state.phone, state.sheet, act.view, state.account.name]);
   const registry = act.shown === "registry";
   const locked = registry && !act.session.may("read");
   const busy = state.editing !== null || state.importing !== null;

@@ -163,10 +163,13 @@ export class Controller {
     for (const layer of layers) this.versions[layer] = (this.versions[layer] ?? 0) + 1;
     this.view?.refresh(this.choice);
     const { incident, selected, listed, editing } = this.state;
-    if (card && selected && !editing) void this.loadCard(selected, false);
+    if (card && selected && !editing) void this.loadCard(selected, false, true);
     if (incident && this.ranked.some((one) => layers.has(one.id))) void this.ask(false, true);
     if (!incident && listed && layers.has(listed)) void this.list();
-    if (layers.has(this.registry.collection?.id ?? "")) this.registry.load();
+    const shown = this.shown === "registry" ? this.registry.collection : undefined;
+    if (!shown || !layers.has(shown.id)) return;
+    this.registry.load();
+    if (!shown.layer.workflow) void this.refreshCollections();
   }
 
   /** This page itself has changed an item; nobody waits for the change log. */
@@ -344,13 +347,13 @@ export class Controller {
     else this.view?.fit(positions(geometry), {});
   }
 
-  private async loadCard(item: ItemRef, fly: boolean): Promise<void> {
+  private async loadCard(item: ItemRef, fly: boolean, quietly = false): Promise<void> {
     const done = await this.request("card", (signal) => getItem(item.layer, item.fid, signal));
     const { card } = this.state;
     if (!done || !card.value) return;
     this.view?.choose([card.value.geometry, ...(await this.zonesOf(item))]);
     if (fly) this.flyTo(card.value.geometry);
-    this.set({ said: this.text.t("say_selected", { name: this.nameOf(card.value, item.layer) }) });
+    if (!quietly) this.set({ said: this.text.t("say_selected", { name: this.nameOf(card.value, item.layer) }) });
   }
 
   /** The hazard zone for which an item was not chosen. */
@@ -375,7 +378,8 @@ export class Controller {
 
   /** The row before or after the selected one, in the order of the list. */
   stepRow(by: 1 | -1): void {
-    const rows = rowsOf(this.state);
+    const inView = this.shown === "respond" || (this.registry.view === "map" && !this.registry.isFiltered);
+    const rows = inView ? rowsOf(this.state) : this.registry.items;
     if (rows.length === 0) return;
     const { selected } = this.state;
     const now = selected ? rows.findIndex((row) => row.id === refText(selected)) : -1;

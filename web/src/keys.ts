@@ -9,7 +9,7 @@ const isTyping = (target: EventTarget | null) =>
 
 function focusMapOrList(act: Controller): void {
   const canvas = act.view?.map.getCanvas();
-  if (document.activeElement !== canvas) {
+  if (act.mapShown && document.activeElement !== canvas) {
     canvas?.focus();
     return;
   }

@@ -1,6 +1,7 @@
 /** Signing in and out, and what follows from it: other fields, other rows, other workspaces. */
 import { type Account, along, beginSession, endSession, getSession, nobody, type Right } from "./api";
 import type { Controller } from "./controller";
+import { dropDrafts } from "./edit/drafts";
 import type { SignIn } from "./state";
 
 export class Session {
@@ -58,12 +59,18 @@ export class Session {
   }
 
   async end(): Promise<void> {
+    const { editing, importing } = this.act.state;
+    if (editing || importing !== null) {
+      this.act.toast(this.act.text.t("sign_out_editing"));
+      return;
+    }
     try {
       await endSession();
     } catch (error) {
       this.act.toast(this.act.text.t("sign_out_failed", { reason: error instanceof Error ? error.message : String(error) }));
       return;
     }
+    dropDrafts();
     await this.take(nobody);
     this.act.toast(this.act.text.t("signed_out"));
   }

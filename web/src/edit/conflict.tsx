@@ -50,7 +50,7 @@ export function Conflict({ collection, fid, base, mine, current, onBack, onDrop,
     return () => { act.view?.drawEditing([]); };
   }, [merge]);
 
-  const label = (name: string) => (name === GEOMETRY ? say("geometry") : (layer.fields.find((field) => field.name === name)?.label[state.lang] ?? name));
+  const label = (name: string) => (name === GEOMETRY ? say("group_geometry") : (layer.fields.find((field) => field.name === name)?.label[state.lang] ?? name));
   const placeText = (shape: Shape | null) => {
     if (!shape) return say("unknown");
     const [was, now] = [base.shape?.kind === "point" ? verticesOf(base.shape)[0] : undefined, shape.kind === "point" ? verticesOf(shape)[0] : undefined];

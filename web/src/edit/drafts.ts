@@ -44,6 +44,12 @@ export function dropDraft(layer: string, fid: number | null): void {
   stored()?.removeItem(nameOf(layer, fid));
 }
 
+/** Drops every draft, as they may hold what the next user may not see. */
+export function dropDrafts(): void {
+  const kept = stored();
+  for (const name of Object.keys(kept ?? {})) if (name.startsWith("leeward.draft.")) kept?.removeItem(name);
+}
+
 /** A name that nobody else will make, also where the page is not a secure context. */
 export function newKey(): string {
   return Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, "0")).join("");

@@ -103,7 +103,7 @@ function Editor({ collection, fid, feature, draft, restored }: Start & { collect
   const changed = useMemo(() => new Set(changedFields(layer, base, form).map((field) => field.name)), [base, form]);
   const problems = problemsOf(collection, base, form, fixedGeometry, lang, say);
   const count = changed.size + (sameShape(base.shape, form.shape) ? 0 : 1);
-  const label = (name: string) => (name === GEOMETRY ? say("geometry") : (layer.fields.find((field) => field.name === name)?.label[lang] ?? name));
+  const label = (name: string) => (name === GEOMETRY ? say("group_geometry") : (layer.fields.find((field) => field.name === name)?.label[lang] ?? name));
   const name = feature ? act.nameOf(feature, layerId) : collection.titles[lang];
   const titles = { layer: collection.titles[lang] };
 

@@ -1,4 +1,4 @@
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import type { Layer } from "../api";
 import { useApp } from "../context";
 import type { Position } from "../geometry";
@@ -65,7 +65,8 @@ export function GeometryInput({ layer, form, base, fixed, wrong, change, undo }:
     },
   };
 
-  useEffect(() => {
+  // Before the next click can come, and not only before the next picture.
+  useLayoutEffect(() => {
     if (!act.view || fixed) return;
     const made = new ShapeEditor(
       act.view,
@@ -91,7 +92,7 @@ export function GeometryInput({ layer, form, base, fixed, wrong, change, undo }:
   }, [act.view, text.lang]);
 
   const moved = base && shape && !sameShape(base, shape);
-  useEffect(() => {
+  useLayoutEffect(() => {
     editor.current?.show(sketch?.as === "whole" ? null : shape, sketch, shownMode, sketch?.as === "whole" ? shape : moved ? base : null);
   }, [shape, sketch, shownMode, text.lang]);
 

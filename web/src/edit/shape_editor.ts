@@ -52,6 +52,8 @@ export class ShapeEditor {
   private mode: Mode = "still";
   private pointer: Position | null = null;
   private dragging = false;
+  /** The handle that gets the focus as soon as it is there. */
+  private wanted: string | null = null;
   private lastClick: { position: Position; at: number } | null = null;
 
   constructor(view: MapView, events: ShapeEvents, words: HandleWords) {
@@ -138,14 +140,17 @@ export class ShapeEditor {
   /** Makes the handles that the mode needs, for what is in view; keeps the focus. */
   private readonly rebuild = (): void => {
     if (this.dragging) return;
-    const focused = this.holder.querySelector<HTMLElement>(":focus")?.dataset.path;
+    const focused = this.wanted ?? this.holder.querySelector<HTMLElement>(":focus")?.dataset.path;
     this.handles = [];
     if (this.mode === "draw") this.sketchHandles();
     else if (this.shape?.kind === "point") this.pointHandle(this.shape);
     else if (this.shape && this.mode === "vertices") this.vertexHandles(this.shape);
     this.holder.replaceChildren(...this.handles.map((handle) => handle.element));
     this.place();
-    if (focused !== undefined) this.holder.querySelector<HTMLElement>(`[data-path="${focused}"]`)?.focus({ preventScroll: true });
+    if (focused === undefined) return;
+    const handle = this.holder.querySelector<HTMLElement>(`[data-path="${focused}"]`);
+    handle?.focus({ preventScroll: true });
+    if (handle) this.wanted = null;
   };
 
   private readonly place = (): void => {
@@ -217,8 +222,8 @@ export class ShapeEditor {
       handle.element.dataset.path = `middle.${key(after)}`;
       handle.element.addEventListener("click", (event) => {
         event.stopPropagation();
+        this.wanted = key(after);
         if (this.shape) this.events.changed(insertVertex(this.shape, after, middle));
-        requestAnimationFrame(() => this.holder.querySelector<HTMLElement>(`[data-path="${key(after)}"]`)?.focus({ preventScroll: true }));
       });
     }
   }

@@ -35,8 +35,6 @@ const zh = {
   group_monitoring: "监测数据",
   group_private: "内部信息",
   group_geometry: "位置",
-  stated_at: "填报时间",
-  age: "{age}",
 
   not_number: "应为数字，如 12.5",
   not_integer: "应为整数，如 12",
@@ -108,7 +106,6 @@ const zh = {
   not_lat: "应为 -90 到 90",
   outside_china: "{datum} 只用于中国境内，请改用 WGS 84",
   moved_by: "移动 {d}",
-  placed: "位置已设定",
 
   draft_restored: "已恢复 {time} 未保存的修改",
   draft_discard: "放弃这些修改",
@@ -124,7 +121,6 @@ const zh = {
   forbidden: "没有权限：{detail}",
   retry: "重试",
   load_failed: "加载失败：{reason}",
-  gone: "此记录已被删除",
   saved: "已保存",
   created: "已新增",
   deleted: "已删除",
@@ -143,7 +139,6 @@ const zh = {
   conflict_by: "{who}于 {time} 修改",
   conflict_someone: "他人",
   conflict_text: "对方的修改已经保存，你的修改也没有丢失。逐项选择后再保存。",
-  conflict_field: "项目",
   conflict_was: "原为",
   conflict_theirs: "对方",
   conflict_mine: "我的",
@@ -156,7 +151,6 @@ const zh = {
   conflict_restore: "恢复并保存我的修改",
   conflict_drop: "放弃我的修改",
   back_to_form: "返回表单",
-  geometry: "图形",
   monitor_save: "填报",
 
   history: "历史",
@@ -194,7 +188,6 @@ const zh = {
   bulk_again: "以最新状态再改",
   bulk_skip: "跳过这些，改其余 {n} 条",
   bulk_refused: "{name}：{reason}",
-  bulk_reading: "正在读取…",
   bulk_nothing: "请先选择要改的项目",
   bulk_gone: "{n} 条已不存在，已跳过",
 
@@ -219,7 +212,6 @@ const zh = {
   paste_result: "可写入 {n} 行，退回 {m} 行",
   paste_duplicates: "{n} 行与已有记录或前面的行相同",
   paste_unread: "{label}“{value}”读不懂，将作不详",
-  paste_none: "没有可写入的行",
   paste_row: "行",
   paste_wrong: "问题",
   paste_proposal: "建议",
@@ -230,7 +222,6 @@ const zh = {
 
   legend_theirs: "虚线为对方的位置，实线为我的",
   form_label: "{layer}表单",
-  unit_of: "（{unit}）",
 };
 
 export type EditKey = keyof typeof zh;
@@ -267,8 +258,6 @@ const en: Record<EditKey, string> = {
   group_monitoring: "Monitoring",
   group_private: "Internal",
   group_geometry: "Position",
-  stated_at: "Stated at",
-  age: "{age}",
 
   not_number: "should be a number, such as 12.5",
   not_integer: "should be a whole number, such as 12",
@@ -340,7 +329,6 @@ const en: Record<EditKey, string> = {
   not_lat: "should be -90 to 90",
   outside_china: "{datum} is for places in China; use WGS 84",
   moved_by: "moved {d}",
-  placed: "position set",
 
   draft_restored: "Unsaved changes of {time} are back",
   draft_discard: "Discard them",
@@ -356,7 +344,6 @@ const en: Record<EditKey, string> = {
   forbidden: "Not allowed: {detail}",
   retry: "Retry",
   load_failed: "Loading failed: {reason}",
-  gone: "This item has been deleted",
   saved: "Saved",
   created: "Added",
   deleted: "Deleted",
@@ -375,7 +362,6 @@ const en: Record<EditKey, string> = {
   conflict_by: "changed by {who}, {time}",
   conflict_someone: "somebody else",
   conflict_text: "Their changes are saved, and yours are not lost. Choose field by field, then save again.",
-  conflict_field: "Field",
   conflict_was: "was",
   conflict_theirs: "theirs",
   conflict_mine: "mine",
@@ -388,7 +374,6 @@ const en: Record<EditKey, string> = {
   conflict_restore: "Restore it and save my changes",
   conflict_drop: "Drop my changes",
   back_to_form: "Back to the form",
-  geometry: "geometry",
   monitor_save: "State",
 
   history: "History",
@@ -426,7 +411,6 @@ const en: Record<EditKey, string> = {
   bulk_again: "Set on the newest state",
   bulk_skip: "Skip these, set the other {n}",
   bulk_refused: "{name}: {reason}",
-  bulk_reading: "Reading…",
   bulk_nothing: "Choose a field first",
   bulk_gone: "{n} no longer there, skipped",
 
@@ -451,7 +435,6 @@ const en: Record<EditKey, string> = {
   paste_result: "{n} {n|row|rows} can be written, {m} rejected",
   paste_duplicates: "{n} {n|row equals|rows equal} an item that is there or an earlier row",
   paste_unread: "{label} “{value}” cannot be read: it will be unknown",
-  paste_none: "no row can be written",
   paste_row: "Row",
   paste_wrong: "Problem",
   paste_proposal: "Proposal",
@@ -462,7 +445,6 @@ const en: Record<EditKey, string> = {
 
   legend_theirs: "dashed: theirs, solid: mine",
   form_label: "form: {layer}",
-  unit_of: " ({unit})",
 };
 
 const words: Record<Lang, Record<EditKey, string>> = { zh, en };

@@ -1,7 +1,7 @@
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useState } from "preact/hooks";
 import { useApp } from "../context";
-import { useEscape } from "../edit/escape";
 import type { Key } from "../i18n";
+import { Popup } from "./popup";
 
 /** The name of a role. */
 export const roleKey = (role: string | null): Key => `role_${role ?? "none"}` as Key;
@@ -33,28 +33,17 @@ export function AsOfChoice({ onDone }: { onDone: () => void }) {
 /** Who has signed in, and what is theirs to do; or the button to sign in. */
 export function AccountMenu() {
   const { act, state, text } = useApp();
-  const [open, setOpen] = useState(false);
-  const holder = useRef<HTMLDivElement>(null);
   const { name, role } = state.account;
-  useEscape(() => {
-    setOpen(false);
-    holder.current?.querySelector<HTMLElement>("button")?.focus();
-    return true;
-  }, open);
-  useEffect(() => { setOpen(false); }, [name]);
   if (name === null) return <button type="button" class="sign-in-button" onClick={() => { act.session.open(); }}>{text.t("sign_in")}</button>;
   return (
-    <div class="account" ref={holder} onFocusOut={(event) => { if (event.relatedTarget && !holder.current?.contains(event.relatedTarget as Node)) setOpen(false); }}>
-      <button type="button" class="plain account-button" aria-haspopup="true" aria-expanded={open} onClick={() => { setOpen(!open); }}>
-        <span class="account-name">{name}</span> <span aria-hidden="true">▾</span>
-      </button>
-      {open && (
-        <div class="popup account-menu">
+    <Popup key={name} label={<span class="account-name">{name}</span>} class="account">
+      {(close) => (
+        <>
           <p><strong>{name}</strong><br /><span class="muted">{text.t(roleKey(role))}</span></p>
-          <AsOfChoice onDone={() => { setOpen(false); }} />
+          <AsOfChoice onDone={close} />
           <button type="button" class="wide" onClick={() => { void act.session.end(); }}>{text.t("sign_out")}</button>
-        </div>
+        </>
       )}
-    </div>
+    </Popup>
   );
 }

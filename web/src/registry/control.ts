@@ -4,7 +4,8 @@ import type { Controller } from "../controller";
 import { patchItem, readItem } from "../edit/requests";
 import { type Geometry, positions } from "../geometry";
 import { nothing, type Registry, type RegistryView } from "../state";
-import { refOf } from "../url";
+import type { Row } from "../rows";
+import { refOf, refText } from "../url";
 
 /** Cards of one column; more are in its list. */
 export const CARDS = 50;
@@ -118,6 +119,17 @@ export class RegistryControl {
       return { features, next };
     });
     this.draw();
+  }
+
+  /** The rows that are shown, in their order. */
+  get items(): Row[] {
+    const { board, rows } = this.act.state;
+    const layer = this.collection?.id ?? "";
+    const features = this.view === "board" ? (board.value?.states.flatMap((one) => one.items) ?? []) : (rows.value?.features ?? []);
+    return features.map((feature) => {
+      const item = { layer, fid: fidOf(feature) };
+      return { id: refText(item), item, geometry: feature.geometry };
+    });
   }
 
   /** Draws the list on the map in place of its layer. */

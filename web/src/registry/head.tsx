@@ -1,8 +1,8 @@
-import { useState } from "preact/hooks";
 import type { AreaCount, Filter } from "../api";
 import { useApp } from "../context";
 import { startCreate } from "../edit";
-import { useEscape } from "../edit/escape";
+import { Popup } from "../panels/popup";
+import { Export } from "./export";
 
 /** A number that opens its list; it is not known while it is being asked for. */
 function Figure({ label, value, filter }: { label: string; value: number | undefined; filter: Partial<Filter> | null }) {
@@ -50,32 +50,22 @@ function AreaFigure({ area, value, list, danger }: { area: AreaCount; value: num
 
 function Areas({ areas }: { areas: AreaCount[] }) {
   const { text } = useApp();
-  const [open, setOpen] = useState(false);
-  useEscape(() => {
-    setOpen(false);
-    return true;
-  }, open);
   return (
-    <div class="areas" onFocusOut={(event) => { if (event.relatedTarget && !event.currentTarget.contains(event.relatedTarget as Node)) setOpen(false); }}>
-      <button type="button" aria-expanded={open} onClick={() => { setOpen(!open); }}>{text.t("by_area")} <span aria-hidden="true">{open ? "▴" : "▾"}</span></button>
-      {open && (
-        <div class="popup">
-          <table class="area-table">
-            <thead><tr><th scope="col">{text.t("area")}</th><th scope="col">{text.t("state_open")}</th><th scope="col">{text.t("state_overdue")}</th><th scope="col">{text.t("state_closed_this_month")}</th></tr></thead>
-            <tbody>
-              {areas.map((area) => (
-                <tr key={area.name ?? ""}>
-                  <th scope="row">{area.name ?? text.t("area_none")}</th>
-                  <AreaFigure area={area} value={area.open} list="open" />
-                  <AreaFigure area={area} value={area.overdue} list="overdue" danger />
-                  <AreaFigure area={area} value={area.closed_this_month} list="closed_this_month" />
-                </tr>
-              ))}
-            </tbody>
-          </table>
-        </div>
-      )}
-    </div>
+    <Popup label={text.t("by_area")} class="areas">
+      <table class="area-table">
+        <thead><tr><th scope="col">{text.t("area")}</th><th scope="col">{text.t("state_open")}</th><th scope="col">{text.t("state_overdue")}</th><th scope="col">{text.t("state_closed_this_month")}</th></tr></thead>
+        <tbody>
+          {areas.map((area) => (
+            <tr key={area.name ?? ""}>
+              <th scope="row">{area.name ?? text.t("area_none")}</th>
+              <AreaFigure area={area} value={area.open} list="open" />
+              <AreaFigure area={area} value={area.overdue} list="overdue" danger />
+              <AreaFigure area={area} value={area.closed_this_month} list="closed_this_month" />
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </Popup>
   );
 }
 
@@ -141,6 +131,7 @@ export function RegistryHead() {
         <div class="segments" role="group" aria-label={text.t("shown_as")}>
           {views.map((one) => <button key={one} type="button" aria-pressed={one === view} onClick={() => { registry.show({ view: one }); }}>{text.t(`view_${one}`)}</button>)}
         </div>
+        {!state.phone && <Export />}
         {edit && !state.phone && <button type="button" onClick={() => { act.startImport(collection.id); }}>{text.t("import")}</button>}
         {edit && <button type="button" class="primary" onClick={() => { startCreate(act, collection.id); }}>{text.t("add")}</button>}
       </div>

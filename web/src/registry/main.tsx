@@ -8,5 +8,5 @@ export function RegistryMain() {
   const { collection, view } = act.registry;
   if (!collection) return <p class="nothing">{text.t("registry_empty")}</p>;
   if (view === "map") return null;
-  return <section class="registry-main" data-region="list" aria-label={text.t(`view_${view}`)} tabIndex={-1}>{view === "board" ? <Board /> : <Table key={collection.id} />}</section>;
+  return <main class="registry-main" data-region="list" aria-label={text.t(`view_${view}`)} tabIndex={-1}>{view === "board" ? <Board /> : <Table key={collection.id} />}</main>;
 }

@@ -2,7 +2,7 @@ import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import type { Collection, Feature, Field, Value } from "../api";
 import { useApp } from "../context";
 import { BulkEdit, PasteDialog, startCreate } from "../edit";
-import { useEscape } from "../edit/escape";
+import { Popup } from "../panels/popup";
 import { SymbolPicture } from "../panels/symbol_picture";
 import { ruleIndexOf } from "../rules";
 import { remember, remembered } from "../state";
@@ -59,27 +59,17 @@ function sorted(features: Feature[], sort: Sort | null, collection: Collection, 
 
 function ColumnChoice({ collection, chosen, onChange }: { collection: Collection; chosen: string[]; onChange: (names: string[]) => void }) {
   const { state, text } = useApp();
-  const [open, setOpen] = useState(false);
-  useEscape(() => {
-    setOpen(false);
-    return true;
-  }, open);
   const fields = collection.layer.fields.filter((field) => field.name !== collection.layer.name_field);
   return (
-    <div class="column-choice" onFocusOut={(event) => { if (event.relatedTarget && !event.currentTarget.contains(event.relatedTarget as Node)) setOpen(false); }}>
-      <button type="button" aria-expanded={open} onClick={() => { setOpen(!open); }}>{text.t("columns")} <span aria-hidden="true">{open ? "▴" : "▾"}</span></button>
-      {open && (
-        <div class="popup">
-          {fields.map((field) => (
-            <label key={field.name}>
-              <input type="checkbox" checked={chosen.includes(field.name)} onChange={(event) => { onChange(event.currentTarget.checked ? [...chosen, field.name] : chosen.filter((name) => name !== field.name)); }} />
-              <span>{field.label[state.lang]}</span>
-            </label>
-          ))}
-          <button type="button" class="link" onClick={() => { onChange(firstColumns(collection)); }}>{text.t("columns_first")}</button>
-        </div>
-      )}
-    </div>
+    <Popup label={text.t("columns")} class="column-choice">
+      {fields.map((field) => (
+        <label key={field.name}>
+          <input type="checkbox" checked={chosen.includes(field.name)} onChange={(event) => { onChange(event.currentTarget.checked ? [...chosen, field.name] : chosen.filter((name) => name !== field.name)); }} />
+          <span>{field.label[state.lang]}</span>
+        </label>
+      ))}
+      <button type="button" class="link" onClick={() => { onChange(firstColumns(collection)); }}>{text.t("columns_first")}</button>
+    </Popup>
   );
 }
 
@@ -105,7 +95,7 @@ function Row({ collection, feature, fields, index, focusable, today, onPick, onO
   const overdue = workflow ? dueOf(collection, feature.properties, today, text) : null;
   return (
     <tr
-      class={`${picked ? "picked" : ""}${open ? " open" : ""}`} data-index={index} data-fid={fid} tabIndex={focusable ? 0 : -1} aria-selected={picked} aria-rowindex={index + 2}
+      class={`${picked ? "picked" : ""}${open ? " open" : ""}`} data-index={index} data-fid={fid} data-row={`${collection.id}.${fid}`} tabIndex={focusable ? 0 : -1} aria-selected={picked} aria-rowindex={index + 2}
       onClick={(event) => {
         if (event.target instanceof Element && event.target.closest("input")) return;
         if (event.shiftKey || event.ctrlKey || event.metaKey) onPick(fid, index, event.shiftKey);
