@@ -154,7 +154,8 @@ def test_a_statement_is_one_row_of_the_log_however_many_rows_it_writes(writers: 
     assert told["count"] == 2000
     assert told["fids"] is None
     assert (told["author"], told["reason"], told["operation"]) == ("registrar", "the spring count", "insert")
-    # by hand: x = (105 + 180) / 360 * 4096 = 3242.7; y = (1 - asinh(tan 27°) / π) / 2 * 4096 = (1 - 0.15588) * 2048 = 1728.8
+    # by hand: x = (105 + 180) / 360 * 4096 = 3242.7
+    # y = (1 - asinh(tan 27°) / π) / 2 * 4096 = (1 - 0.15588) * 2048 = 1728.8
     assert told["cells"] == [[3242, 1728]]
     assert told["bbox"] == pytest.approx([105.000001, 27, 105.002, 27])
 

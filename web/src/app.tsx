@@ -19,8 +19,8 @@ import { linkedIn } from "./url";
 const TABS = 56;
 
 /** What the first view keeps free: the open legend, or what lies over the phone's map, and a margin. */
-const spared = ({ legend, phone, sheet }: State) =>
-  phone ? { top: 150, bottom: sheetHeight(sheet, window.innerHeight) + 60, left: 24, right: 24 } : { top: 24, bottom: 40, left: 24, right: legend ? 348 : 64 };
+const spared = ({ legend, phone, sheet, workspace }: State) =>
+  phone ? (workspace === "registry" ? { top: 20, bottom: 20, left: 20, right: 20 } : { top: 150, bottom: sheetHeight(sheet, window.innerHeight) + 60, left: 24, right: 24 }) : { top: 24, bottom: 40, left: 24, right: legend ? 348 : 64 };
 
 /** The map in its place, made once. */
 function MapPane() {

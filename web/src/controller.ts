@@ -221,6 +221,7 @@ export class Controller {
   /** Asks for what the state needs: answer, card, list. A link that says no view shows the whole answer. */
   start(fit = false): void {
     const { incident, selected } = this.state;
+    if (fit) this.registry.fitList();
     if (incident) void this.ask(fit);
     else this.set({ answer: nothing(), ranksBefore: null });
     if (selected) void this.loadCard(selected, false);

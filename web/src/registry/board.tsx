@@ -7,6 +7,7 @@ import { ruleIndexOf } from "../rules";
 import { ageOf, secondsSince } from "../values";
 import { dueOf, factsOf, responsibleOf } from "./card_facts";
 import { fidOf } from "./control";
+import { SampleChip } from "./sample_chip";
 import { StepDialog } from "./step_dialog";
 
 interface CardProps {
@@ -107,6 +108,7 @@ function OneState({ columns, ...rest }: Omit<ColumnProps, "column"> & { columns:
           {columns.map((one) => <option key={one.code ?? ""} value={one.code ?? ""}>{one.label[state.lang]} {one.count}{one.overdue > 0 ? ` · ${text.t("overdue_n", { n: one.overdue })}` : ""}</option>)}
         </select>
       </label>
+      <SampleChip />
       <Cards column={column} {...rest} />
     </section>
   );

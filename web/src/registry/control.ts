@@ -59,13 +59,18 @@ export class RegistryControl {
     this.act.set({ registry: next, ...(other && { board: nothing() }), ...(relisted && { rows: nothing(), chosen: [] }) }, "push");
     if (other && this.act.state.selected) this.act.select(null);
     this.load(other);
-    if (relisted || patch.view === "map") this.fitNext = this.isFiltered && !this.act.state.selected;
+    if (relisted || patch.view === "map") this.fitList();
     this.draw();
   }
 
   /** Opens a list as a table, or on the map where the map is open. */
   list(filter: Partial<Filter>): void {
     this.show({ view: this.view === "map" ? "map" : "table", filter: { ...noFilter, ...filter } });
+  }
+
+  /** Shows the whole list on the map once it is there. */
+  fitList(): void {
+    this.fitNext = this.isFiltered && !this.act.state.selected;
   }
 
   /** Asks for what is shown. */

@@ -3,6 +3,7 @@ import { useApp } from "../context";
 import { startCreate } from "../edit";
 import { Popup } from "../panels/popup";
 import { Export } from "./export";
+import { SampleChip } from "./sample_chip";
 
 /** A number that opens its list; it is not known while it is being asked for. */
 function Figure({ label, value, filter }: { label: string; value: number | undefined; filter: Partial<Filter> | null }) {
@@ -97,6 +98,7 @@ function Gaps() {
         ))}
       </ul>
       <span class="space" />
+      <SampleChip />
       {persons && (
         <span class="muted">
           {persons.sum === null ? text.t("threatened_unknown") : text.t("threatened", { n: persons.sum })}
@@ -121,7 +123,6 @@ export function RegistryHead() {
       <div class="registry-line">
         {loop ? <Figures /> : <div class="figures"><p class="figure plain-figure"><b class="digits">{text.n(collection.counts.real + collection.counts.sample)}</b><span>{text.t("registered")}</span></p></div>}
         <span class="space" />
-        {collection.counts.sample > 0 && view !== "map" && <span class="chip stale" role="note">{text.t(collection.counts.real > 0 ? "sample_some" : "sample_notice")}</span>}
         <label class="layer-choice">
           <span class="away">{text.t("layer")}</span>
           <select value={collection.id} onChange={(event) => { registry.show({ layer: event.currentTarget.value }); }}>

@@ -10,6 +10,7 @@ import { valueText } from "../values";
 import { dueOf } from "./card_facts";
 import { fidOf } from "./control";
 import { FilterChips } from "./filter_chips";
+import { SampleChip } from "./sample_chip";
 
 const COLUMNS_AT_FIRST = 12;
 /** Rows drawn above and below what is seen. */
@@ -213,6 +214,7 @@ export function Table() {
       <div class="table-bar">
         <FilterChips />
         <span class="space" />
+        <SampleChip />
         {can.edit && chosen.length > 0 && (
           <>
             <button type="button" class="primary" onClick={() => { setBulk(true); }}>{text.t("bulk_edit", { n: chosen.length })}</button>
