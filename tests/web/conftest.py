@@ -105,9 +105,7 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture
-def new_page(
-    browser: Browser, sample_server: str, sample_accounts: dict[str, str]
-) -> Iterator[Callable[..., Leeward]]:
+def new_page(browser: Browser, sample_server: str, sample_accounts: dict[str, str]) -> Iterator[Callable[..., Leeward]]:
     """A function that opens a page with the given options; a page error fails the test."""
     contexts: list[BrowserContext] = []
     errors: list[str] = []

@@ -117,7 +117,8 @@ def test_a_session_that_ends_loses_nothing_that_was_typed(app: Any) -> None:
     app.until("document.activeElement.id === 'sign-in-password'")
     app.page.keyboard.type(app.accounts["demo-editor"])
     app.page.keyboard.press("Enter")
-    app.page.locator(f"[data-state=rectifying] [data-card='{number}']").or_(app.page.locator(".notice")).first.wait_for()
+    card = app.page.locator(f"[data-state=rectifying] [data-card='{number}']")
+    card.or_(app.page.locator(".notice")).first.wait_for()
     written = app.ask(f"/collections/hazard_points/items/{number}")["properties"]
     assert written["stage"] == "rectifying"
     assert written["responsible_name"] == "会话中断的人"
