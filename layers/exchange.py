@@ -293,7 +293,7 @@ class OwnFile:
                 if number is None:
                     continue
                 cells = changed.setdefault(number, chunk.columns[number].to_pylist())
-                if _to_milliseconds(cells[position]) == _to_milliseconds(exact):
+                if _to_milliseconds(cells[position]) in (_to_milliseconds(exact), f"{exact[:19]}.000"):
                     cells[position] = exact
         for number, cells in changed.items():
             chunk.columns[number] = pa.array(cells, pa.string())

@@ -420,10 +420,7 @@ class _Run:
                 f"there is no version {since}", parameter="since", expected=f"0 to {self.report.version}, the last"
             )
         exact = self._fields_of_kind("datetime") if self.format in MILLISECOND_FORMATS else []
-        finer = sql.SQL("").join(
-            sql.SQL(", coalesce(bool_or(date_trunc('milliseconds', {0}) <> {0}), false)").format(sql.Identifier(name))
-            for name in exact
-        )
+        finer = sql.SQL("").join(sql.SQL(_FINER).format(sql.Identifier(name)) for name in exact)
         query = sql.SQL(
             "SELECT i.source, count(*), count(*) FILTER (WHERE i.leeward_operation = 'delete'){} FROM ({}) AS i"
             " GROUP BY 1 ORDER BY 1"
@@ -649,6 +646,11 @@ class _Run:
         )
 
 
+_FINER = """
+, coalesce(bool_or(
+    date_trunc(CASE WHEN {0} < '1970-01-01T00:00:00Z' THEN 'second' ELSE 'milliseconds' END, {0}) <> {0}
+), false)
+"""
 _CHANGED = """
 SELECT {of_now}, CASE WHEN EXISTS (
         SELECT FROM {past} AS past WHERE past.fid = now.fid

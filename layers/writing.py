@@ -49,6 +49,7 @@ SHEET_ROWS, CELL_LETTERS, DBF_BYTES, DBF_NAME = 1_048_576, 32_767, 254, 10
 DBF_NUMBER = 1e22  # beyond, GDAL writes other numbers into the 24 letters of a column
 WHOLE_AT_MOST = 10**15  # a spreadsheet shows fifteen digits
 FIRST_YEAR = 1901  # of days that a spreadsheet counts right
+EPOCH = pa.scalar(0, pa.int64()).cast(pa.timestamp("us", "UTC"))
 GROUP_ROWS, GROUP_BYTES = 65_536, 64 << 20
 NOT_IN_XML = re.compile(r"[\x00-\x08\x0b-\x1f\ufffe\uffff]|_(?=x[0-9A-Fa-f]{4}_)")
 """Letters that a sheet holds only in the form ``_x000D_``, and what would be taken for that form."""
@@ -112,7 +113,7 @@ class Plan:
     terms : list of Terms
         The sources of the rows.
     exact : tuple of str
-        Fields with moments that have digits beyond the millisecond.
+        Fields with moments that GDAL does not hold to their last digit.
     notes : list of str
         Sentences that go into the file, where it has a place for them.
     losses : Counter
@@ -171,7 +172,7 @@ def _to_milliseconds(plan: Plan, batches: Batches) -> Batches:
         columns, names = [], []
         for column, array in zip(plan.columns, batch.columns, strict=False):
             if column.kind == "datetime":
-                cut = pc.floor_temporal(array, unit="millisecond")
+                cut = _cut_moments(array)
                 if column.field in plan.exact:
                     for position in np.flatnonzero(pc.not_equal(array, cut).fill_null(False)).tolist():
                         exact.setdefault(position, {})[str(column.field)] = _moment(array[position].as_py())
@@ -186,6 +187,12 @@ def _to_milliseconds(plan: Plan, batches: Batches) -> Batches:
             columns.append(batch.column(WKB))
             names.append(WKB)
         yield pa.RecordBatch.from_arrays(columns, names)
+
+
+def _cut_moments(column: pa.TimestampArray) -> pa.TimestampArray:
+    """Moments to the millisecond; before 1970 to the second, for there GDAL rounds 59.001 seconds to a minute."""
+    to_second, to_millisecond = (pc.floor_temporal(column, unit=unit) for unit in ("second", "millisecond"))
+    return pc.if_else(pc.less(column, EPOCH), to_second, to_millisecond)
 
 
 def _moment(moment: datetime.datetime) -> str:

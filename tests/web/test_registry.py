@@ -397,6 +397,19 @@ def test_the_map_shows_the_same_list(editor: Any) -> None:
     editor.until("leeward.map.queryRenderedFeatures().some(one => one.sourceLayer === 'hazard_points')")
 
 
+def test_the_list_that_is_shown_is_exported(editor: Any) -> None:
+    editor.open(f"{REGISTRY}&as=table&state=overdue")
+    page = editor.page
+    page.locator(".registry-table tbody tr[data-fid]").first.wait_for()
+    page.get_by_role("button", name="导出").click()
+    page.get_by_label("格式").select_option("csv")
+    with page.expect_download() as download:
+        page.get_by_text("下载", exact=True).click()
+    rows = list(csv.DictReader(io.StringIO(Path(download.value.path()).read_text(encoding="utf-8-sig"))))
+    assert len(rows) == _count(editor, state="overdue")
+    assert rows[0]["整改状态"] in ("已交办", "整改中", "待验收", "已验收", "重新列管", "已发现", "已核定")
+
+
 def test_workspaces_keep_view_and_selection(editor: Any) -> None:
     fid = editor.ask(f"{LAYER}/items", state="overdue", limit=1)["features"][0]["id"]
     editor.open(f"/?w=respond&view=13,105.3,27.3&sel=hazard_points.{fid}&lang=zh")

@@ -33,7 +33,7 @@ def test_sign_in_and_out(app: Any) -> None:
     _fill(app, "demo-editor", app.accounts["demo-editor"])
     app.page.keyboard.press("Enter")
     app.page.get_by_role("button", name="台账").wait_for()
-    assert _dialog(app).count() == 0
+    app.until("!document.querySelector('dialog.sign-in')")
     app.until("leeward.act.collection('hazard_points').layer.fields.some(field => field.name === 'responsible_name')")
     app.page.get_by_role("button", name="demo-editor").click()
     assert "编辑员" in app.page.locator(".account-menu").inner_text()
