@@ -36,7 +36,7 @@ def test_sign_in_and_out(app: Any) -> None:
     app.until("!document.querySelector('dialog.sign-in')")
     app.until("leeward.act.collection('hazard_points').layer.fields.some(field => field.name === 'responsible_name')")
     app.page.get_by_role("button", name="demo-editor").click()
-    assert "编辑员" in app.page.locator(".account-menu").inner_text()
+    assert "编辑员" in app.page.locator(".account .popup").inner_text()
     app.page.get_by_role("button", name="退出登录").click()
     app.page.get_by_role("button", name="登录").wait_for()
     app.until("!leeward.act.collection('hazard_points').layer.fields.some(field => field.name === 'responsible_name')")
