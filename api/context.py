@@ -18,6 +18,7 @@ from layers.changes import Feed
 from layers.database import INTERNAL, RELEASED, Readers, Writers
 from layers.definition import Definition
 from layers.features import Holding, holdings, sources
+from layers.pyramid import fold
 from layers.settings import settings
 
 Value = TypeVar("Value")
@@ -80,6 +81,11 @@ class Context:
     def catalog(self) -> Catalog:
         """The layer definitions."""
         return catalog()
+
+    def fold(self, layer: str) -> None:
+        """Fold the pyramid of a layer."""
+        with self.writers.transaction() as cursor:
+            fold(cursor, self.catalog[layer])
 
     async def run(self, function: Callable[..., Value], *values: Any) -> Value:
         """What a function returns that waits for the database, in a thread."""

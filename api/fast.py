@@ -1,38 +1,78 @@
-"""The way ahead of FastAPI: tiles and nearest answered with few steps, and what every answer has in common."""
+"""The way ahead of FastAPI: tiles and nearest answered with few steps, and what every answer has in common.
+
+A tile that is kept costs one look-up and one send. What is kept is dropped when the change log says that it has
+changed (``api.followed``), in every process; the tag of a tile is the version of the log that it was made at, so that a
+question whether it is still the same needs no database.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import hashlib
-import zlib
-from collections.abc import Callable
+import time
+from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass, field
 from typing import TypeVar
 
-from starlette.datastructures import Headers
+from isal import isal_zlib
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api import rasters, tiles
 from api.access import bears_credentials, identify, view_of
-from api.cache import Cache, Entry
+from api.cache import Cache, Entry, Headers, TileCache
 from api.context import Context, View
 from api.errors import problem_of
-from api.parameters import given_in, moment_of, unknown_parameter
+from api.followed import Change, Followed, Place
+from api.parameters import given_in, moment_of
 from api.routes import nearest
+from api.tile_query import conditions_of, refuse
+from layers.catalog import Catalog
+from layers.database import ASKER, Asker, Heard
 from layers.errors import NotFound, Unavailable
 from layers.rasters import rasters as all_rasters
 from layers.settings import settings
 
-TILE_CACHE_BYTES = 32 << 20
-TILE_AGE_S = 3.0
 RASTER_CACHE_BYTES = 32 << 20
-RASTER_AGE_S = 300.0
 WAITING_AT_MOST = 500
+SENDING_AT_MOST_S = 60.0
+CHUNK_BYTES = 1 << 16
+FIRST_READ_S = 2.0
+FOLD_EVERY = 500
+"""After so many changes of a layer its pyramid is folded."""
 VARY = (b"vary", b"Cookie, Authorization")
+VARY_ENCODING = (b"vary", b"Accept-Encoding")
+VARY_TILE = (b"vary", b"Accept-Encoding, Cookie, Authorization")
+NO_CACHE = (b"cache-control", b"no-cache")
 PRIVATE = (b"cache-control", b"private, no-cache")
-Make = Callable[[], bytes]
+GZIP = (b"content-encoding", b"gzip")
+STALE = (b"warning", b'110 - "Response is Stale"')
+TileKey = tuple[str, str, bytes]
+"""The schema that is read, the path and the query of a tile."""
 Result = TypeVar("Result")
+
+
+@dataclass
+class Work:
+    """A tile that is being made, for all who ask for it meanwhile."""
+
+    task: asyncio.Task[Entry]
+    asker: Asker
+    waiting: int = 0
+
+
+@dataclass
+class Door:
+    """What one scope has to do with tiles: its view, the log as it sees it, since when it has not been heard of."""
+
+    view: View
+    followed: Followed
+    lost_at: float | None = field(default_factory=time.monotonic)
+    heard: asyncio.Event = field(default_factory=asyncio.Event)
+    unfolded: dict[str, int] = field(default_factory=dict)
 
 
 class FastPath:
@@ -42,26 +82,60 @@ class FastPath:
         self.app = app
         self.context = context
         self.headers = headers
-        self.tiles = Cache(TILE_CACHE_BYTES, TILE_AGE_S)
-        self.rasters = Cache(RASTER_CACHE_BYTES, RASTER_AGE_S)
+        self.tiles: TileCache[TileKey] = TileCache(settings().tile_cache_mb << 20)
+        self.rasters: Cache[str] = Cache(RASTER_CACHE_BYTES)
         self._threads = ThreadPoolExecutor(settings().pool_size, thread_name_prefix="fast")
         self._waiting = 0
-        self._under_way: dict[str, asyncio.Task[Entry]] = {}
+        self._works: dict[TileKey, Work] = {}
+        self._doors: dict[str, Door] = {}
+        self._epoch = ""
+        self._known: Catalog | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request, or hand it on."""
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
+        path: str = scope["path"]
+        if scope["method"] == "GET" and path.startswith("/tiles/"):
+            private, tag, packed = _asked(scope["headers"])
+            if not private:
+                entry = self._kept("released", path, scope["query_string"])
+                if entry is not None:
+                    await self._send_tile(send, entry, tag, packed=packed, private=False, door=self._doors["released"])
+                    return
+        await self._answer(scope, receive, send)
+
+    def _kept(self, schema: str, path: str, query: bytes) -> Entry | None:
+        """A tile that may be given out as it is."""
+        entry = self.tiles.get((schema, path, _without_version(query)))
+        if entry is None or (entry.stale and self._doors[schema].lost_at is None):
+            return None
+        return entry
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         private = bears_credentials(scope["headers"])
-        send = self._with_headers(send, bodiless=scope["method"] == "HEAD", private=private)
-        if scope["method"] == "HEAD":
+        sending = self._with_headers(send, bodiless=scope["method"] == "HEAD", private=private)
+        watched = Watched(receive)
+        if scope["method"] in ("GET", "HEAD"):
             scope = {**scope, "method": "GET"}
+            ASKER.set(watched.asker)
+            receive = watched.receive
         try:
-            response = await self._response(scope)
+            if "\0" in scope["path"]:
+                raise NotFound(
+                    "there is nothing here: the address holds a NUL character", expected="an address of /api"
+                )
+            if scope["method"] == "GET" and scope["path"].startswith("/tiles/") and scope["path"].endswith(".mvt"):
+                await self._vector_tile(scope, sending, watched)
+                return
+            response = await self._response(scope, watched)
         except Exception as error:
             response = problem_of(error)
-        await (response or self.app)(scope, receive, send)
+        try:
+            await (response or self.app)(scope, receive, sending)
+        finally:
+            watched.end()
 
     def _with_headers(self, send: Send, *, bodiless: bool, private: bool) -> Send:
         """Headers that every answer has; an answer to somebody who has signed in is kept by nobody else."""
@@ -81,22 +155,17 @@ class FastPath:
 
         return sending
 
-    async def _response(self, scope: Scope) -> Response | None:
+    async def _response(self, scope: Scope, watched: Watched) -> Response | None:
         """The answer to a request that has a fast path; None for the others."""
         path: str = scope["path"]
-        given = given_in(scope["query_string"]) if scope["query_string"] else {}
-        if "\0" in path:
-            raise NotFound("there is nothing at this address: it holds a NUL character", expected="an address of /api")
         if scope["method"] != "GET":
             return None
         if path == "/nearest":
+            given = given_in(scope["query_string"])
             view = await self._view(scope)
-            return await self._run(nearest.answer, view.readers, given)
-        if path.startswith("/tiles/") and path.endswith(".mvt"):
-            _refuse(given, "as_of", "v")
-            return await self._vector_tile(scope, path, given.get("as_of"))
+            return await watched.unless_gone(self._run(nearest.answer, view.readers, given))
         if path.startswith("/rasters/") and path.endswith(".png"):
-            _refuse(given)
+            refuse(given_in(scope["query_string"]))
             return await self._raster_tile(scope, path)
         return None
 
@@ -113,49 +182,263 @@ class FastPath:
             raise Unavailable("too many questions at once; the queue is full")
         self._waiting += 1
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._threads, function, *values)
+            here = contextvars.copy_context()
+            return await asyncio.get_running_loop().run_in_executor(self._threads, here.run, function, *values)
         finally:
             self._waiting -= 1
 
-    async def _vector_tile(self, scope: Scope, path: str, as_of: str | None) -> Response:
+    # --- vector tiles
+
+    async def _vector_tile(self, scope: Scope, send: Send, watched: Watched) -> None:
+        """Send a tile that is not kept, or whose asker has signed in."""
+        private, tag, packed = _asked(scope["headers"])
+        path, query = scope["path"], _without_version(scope["query_string"])
         names, zoom, column, row = _parts(path, "/tiles/", ".mvt")
-        moment = moment_of(as_of, "as_of") if as_of is not None else None
+        given = given_in(query) if query else {}
         view = await self._view(scope)
-        known = view.catalog
-        layers = tiles.layers_of(known, names)
-        z, x, y = tiles.address_of(zoom, column, row)
+        layers = tiles.layers_of(view.catalog, names)
+        place = Place(*tiles.address_of(zoom, column, row))
+        door = self._door(view)
+        key = (view.readers.scope.schema, path, query)
+        entry = self._kept(*key)
+        if entry is None and self._is_unchanged(door, tag, layers, None if "as_of" in given else place):
+            known_tag = tag.decode("latin-1")
+            entry = Entry(b"", known_tag, self._tile_headers(known_tag, ()))
+        if entry is None:
+            try:
+                entry = await self._made(key, door, layers, place, given, watched)
+            except Unavailable:
+                entry = self.tiles.get(key)
+                if entry is None:
+                    raise
+        await self._send_tile(send, entry, tag, packed=packed, private=private, door=door, given=True)
 
-        def make() -> bytes:
+    def _is_unchanged(self, door: Door, tag: bytes, layers: tuple[str, ...], place: Place | None) -> bool:
+        """Whether a tag is that of a tile which has not changed since; as far as the log was followed."""
+        epoch, _, mark = tag.decode("latin-1").strip().removeprefix("W/").strip('"').partition("-")
+        if door.lost_at is not None or not mark or epoch != self._epoch_of(door.view.catalog):
+            return False
+        version = door.followed.version_of(mark)
+        return version is not None and not door.followed.changed_since(version, layers, place)
+
+    async def _made(
+        self, key: TileKey, door: Door, layers: tuple[str, ...], place: Place, given: dict[str, str], watched: Watched
+    ) -> Entry:
+        """A tile made anew: once, however many ask for it; ended when all of them have gone away."""
+        work = self._works.get(key)
+        if work is None:
+            asker = Asker()
+            ASKER.set(asker)
+            work = Work(asyncio.create_task(self._make(key, door, layers, place, given)), asker)
+            self._works[key] = work
+            work.task.add_done_callback(lambda _: self._works.pop(key, None))
+        work.waiting += 1
+        try:
+            return await watched.unless_gone(asyncio.shield(work.task))
+        finally:
+            work.waiting -= 1
+            if work.waiting == 0 and not work.task.done():
+                self._works.pop(key, None)
+                await asyncio.get_running_loop().run_in_executor(None, work.asker.leave)
+
+    async def _make(
+        self, key: TileKey, door: Door, layers: tuple[str, ...], place: Place, given: dict[str, str]
+    ) -> Entry:
+        view, known = door.view, door.view.catalog
+        moment = moment_of(given["as_of"], "as_of") if "as_of" in given else None
+        conditions = conditions_of(known, layers, given, view.readers.scope)
+        with suppress(TimeoutError):
+            await asyncio.wait_for(door.heard.wait(), FIRST_READ_S)
+        version = door.followed.version
+
+        def make() -> tuple[bytes, tuple[str, ...]]:
             readers = view.readers if moment is None else view.readers.at(moment)
-            content = tiles.tile(readers, known, layers, z, x, y)
-            return _gzipped(content) if content else b""
+            made = tiles.tile(readers, known, layers, place.z, place.x, place.y, conditions)
+            return _gzipped(made.content) if made.content else b"", made.coarser
 
-        key = f"{view.readers.scope.schema}{path}?{as_of or ''}"
-        entry = await self._entry(self.tiles, key, make)
-        return _tile_response(scope, entry, tiles.MEDIA_TYPE, gzipped=True)
+        body, coarser = await self._run(make)
+        etag = f'"{self._epoch_of(known)}-{door.followed.mark(version)}"' if version is not None else ""
+        entry = Entry(
+            body, etag, self._tile_headers(etag, coarser), layers=layers, place=None if moment is not None else place
+        )
+        heard_of = version is not None and door.lost_at is None
+        if heard_of and not door.followed.changed_since(version or 0, layers, entry.place):
+            self.tiles.put(key, entry)
+        return entry
+
+    def _tile_headers(self, etag: str, coarser: tuple[str, ...]) -> Headers:
+        headers = [(b"content-type", tiles.MEDIA_TYPE.encode()), *self.headers]
+        if etag:
+            headers.append((b"etag", etag.encode()))
+        if coarser:
+            headers.append((b"leeward-coarser", ",".join(coarser).encode()))
+        return headers
+
+    async def _send_tile(
+        self, send: Send, entry: Entry, tag: bytes, *, packed: bool, private: bool, door: Door, given: bool = False
+    ) -> None:
+        """Send a tile; of one that may have changed, how old it is."""
+        headers = list(entry.headers)
+        headers.append(VARY_ENCODING if given else VARY_TILE)
+        headers.append(PRIVATE if private else NO_CACHE)
+        if door.lost_at is not None:
+            age = int(time.monotonic() - (entry.made_at if entry.stale else max(door.lost_at, entry.made_at)))
+            headers += [(b"age", str(age).encode()), STALE]
+        body, status = entry.body, 200
+        if entry.etag and entry.etag.encode() in tag:
+            body, status = b"", 304
+        elif not body:
+            status = 204
+        elif packed:
+            headers += [GZIP, (b"content-length", str(len(body)).encode())]
+        else:
+            body = isal_zlib.decompress(body, 31)
+            headers.append((b"content-length", str(len(body)).encode()))
+        await send({"type": "http.response.start", "status": status, "headers": headers})
+        if len(body) <= CHUNK_BYTES:
+            await send({"type": "http.response.body", "body": body})
+            return
+        with suppress(TimeoutError):  # the connection of who reads too slowly is closed
+            async with asyncio.timeout(SENDING_AT_MOST_S):
+                for start in range(0, len(body), CHUNK_BYTES):
+                    end = start + CHUNK_BYTES
+                    await send({"type": "http.response.body", "body": body[start:end], "more_body": end < len(body)})
+
+    # --- the change log
+
+    def _door(self, view: View) -> Door:
+        """What a view has to do with tiles; the first call begins to follow the change log."""
+        if not self._doors:
+            context = self.context()
+            for each in (context.public, context.internal):
+                self._doors[each.readers.scope.schema] = Door(each, Followed(each.readers))
+            loop = asyncio.get_running_loop()
+            context.feed.follow(lambda heard: self._heard(heard, loop))
+        return self._doors[view.readers.scope.schema]
+
+    def _heard(self, heard: Heard, loop: asyncio.AbstractEventLoop) -> None:
+        """Read what is new, in the thread of the feed."""
+        for door in self._doors.values():
+            try:
+                rows = door.followed.read() if heard != "lost" else None
+            except Unavailable:
+                rows = None
+            with suppress(RuntimeError):  # the service has ended
+                loop.call_soon_threadsafe(self._take, door, rows)
+
+    def _take(self, door: Door, rows: list[dict[str, object]] | None) -> None:
+        """Drop what has changed."""
+        door.heard.set()
+        if rows is None:
+            door.lost_at = door.lost_at or time.monotonic()
+            return
+        for change in door.followed.apply(rows):
+            self._drop(door, change)
+        door.lost_at = None
+
+    def _drop(self, door: Door, change: Change) -> None:
+        self.tiles.drop(change, keep_added=True)
+        if door.view.readers.scope.public:
+            return
+        door.unfolded[change.layer] = door.unfolded.get(change.layer, 0) + 1
+        if door.unfolded[change.layer] >= FOLD_EVERY:
+            door.unfolded[change.layer] = 0
+            self._threads.submit(self.context().fold, change.layer)
+
+    def _epoch_of(self, known: Catalog) -> str:
+        """A digest of the definitions: with others the same rows make other tiles."""
+        if self._known is not known:
+            text = "".join(definition.model_dump_json() for definition in known.values()) + tiles.EDITION
+            self._epoch = hashlib.blake2b(text.encode(), digest_size=4).hexdigest()
+            self._known = known
+        return self._epoch
+
+    # --- rasters
 
     async def _raster_tile(self, scope: Scope, path: str) -> Response:
         name, zoom, column, row = _parts(path, "/rasters/", ".png")
         z, x, y = tiles.address_of(zoom, column, row)
         version = ",".join(f"{raster.id}:{raster.version}" for raster in all_rasters().values())
-        entry = await self._entry(self.rasters, f"{path}?{version}", lambda: rasters.raster_tile(name, z, x, y))
-        return _tile_response(scope, entry, rasters.MEDIA_TYPE, gzipped=False)
+        key = f"{path}?{version}"
+        entry = self.rasters.get(key)
+        if entry is None:
+            body = await self._run(rasters.raster_tile, name, z, x, y)
+            entry = Entry(body, f'"{hashlib.blake2b(body, digest_size=12).hexdigest()}"', [], packed=False)
+            self.rasters.put(key, entry)
+        headers = {"ETag": entry.etag, "Cache-Control": "no-cache"}
+        if entry.etag.encode() in _asked(scope["headers"])[1]:
+            return Response(status_code=304, headers=headers)
+        if not entry.body:
+            return Response(status_code=204, headers=headers)
+        return Response(entry.body, headers=headers, media_type=rasters.MEDIA_TYPE)
 
-    async def _entry(self, cache: Cache, key: str, make: Make) -> Entry:
-        """The answer kept under a key, else made: once, however many ask for it at the same time."""
-        entry = cache.get(key)
-        if entry is not None:
-            return entry
-        task = self._under_way.get(key)
-        if task is None:
-            task = asyncio.create_task(self._make(cache, key, make))
-            self._under_way[key] = task
-            task.add_done_callback(lambda _: self._under_way.pop(key, None))
-        return await asyncio.shield(task)
 
-    async def _make(self, cache: Cache, key: str, make: Make) -> Entry:
-        body = await self._run(make)
-        return cache.put(key, body, f'"{hashlib.blake2b(body, digest_size=12).hexdigest()}"')
+class Watched:
+    """A request whose asker may go away: then nobody works for it any more."""
+
+    def __init__(self, receive: Receive) -> None:
+        self.asker = Asker()
+        self._receive = receive
+        self._messages: asyncio.Queue[Message] = asyncio.Queue()
+        self._gone = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+
+    async def receive(self) -> Message:
+        """The next message of the request; looked for from the first call on, also while nobody waits."""
+        self._watch()
+        return await self._messages.get()
+
+    async def unless_gone(self, work: Awaitable[Result]) -> Result:
+        """What is worked at, unless the asker goes away before it is there."""
+        self._watch()
+        gone = asyncio.ensure_future(self._gone.wait())
+        doing = asyncio.ensure_future(work)
+        try:
+            await asyncio.wait({doing, gone}, return_when=asyncio.FIRST_COMPLETED)
+            if doing.done():
+                return doing.result()
+            raise Unavailable("who asked has gone away")
+        finally:
+            gone.cancel()
+            if not doing.done():
+                doing.cancel()
+
+    def end(self) -> None:
+        """Watch no more."""
+        if self._task is not None:
+            self._task.cancel()
+
+    def _watch(self) -> None:
+        if self._task is None:
+            self._task = asyncio.create_task(self._look())
+
+    async def _look(self) -> None:
+        while not self._gone.is_set():
+            message = await self._receive()
+            if message["type"] == "http.disconnect":
+                self._gone.set()
+                await asyncio.get_running_loop().run_in_executor(None, self.asker.leave)
+            self._messages.put_nowait(message)
+
+
+def _asked(headers: list[tuple[bytes, bytes]]) -> tuple[bool, bytes, bool]:
+    """Of a request: whether it may be somebody's who has signed in, the tag that it knows, whether it takes gzip."""
+    private, tag, packed = False, b"", False
+    for name, value in headers:
+        if name == b"accept-encoding":
+            packed = b"gzip" in value
+        elif name == b"if-none-match":
+            tag = value
+        elif name in (b"cookie", b"authorization"):
+            private = True
+    return private, tag, packed
+
+
+def _without_version(query: bytes) -> bytes:
+    """The query without ``v``, which only makes an address new for browsers."""
+    if not query.startswith(b"v="):
+        return query
+    return query.partition(b"&")[2]
 
 
 def _parts(path: str, before: str, after: str) -> list[str]:
@@ -166,30 +449,7 @@ def _parts(path: str, before: str, after: str) -> list[str]:
     return parts
 
 
-def _refuse(given: dict[str, str], *but: str) -> None:
-    for name in given:
-        if name not in but:
-            raise unknown_parameter(name, " or ".join(but) or "no parameters")
-
-
-def _tile_response(scope: Scope, entry: Entry, media_type: str, *, gzipped: bool) -> Response:
-    headers = {"ETag": entry.etag, "Cache-Control": "no-cache"}
-    asked = Headers(scope=scope)
-    if entry.etag in asked.get("if-none-match", ""):
-        return Response(status_code=304, headers=headers)
-    if not entry.body:
-        return Response(status_code=204, headers=headers)
-    body = entry.body
-    if gzipped:
-        headers["Vary"] = "Accept-Encoding"
-        if "gzip" in asked.get("accept-encoding", ""):
-            headers["Content-Encoding"] = "gzip"
-        else:
-            body = zlib.decompress(body, 31)
-    return Response(body, headers=headers, media_type=media_type)
-
-
 def _gzipped(content: bytes) -> bytes:
-    """Gzip at its quickest: a tile is sent a few times at most."""
-    compressor = zlib.compressobj(1, zlib.DEFLATED, 31)
-    return compressor.compress(content) + compressor.flush()
+    """Gzip at its quickest."""
+    packer = isal_zlib.compressobj(1, isal_zlib.DEFLATED, 31)
+    return bytes(packer.compress(content) + packer.flush())

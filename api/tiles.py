@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
+from types import MappingProxyType
 from typing import Any
 
+from layers import legend, pyramid
 from layers.catalog import Catalog
 from layers.database import Readers, Scope, sql
-from layers.definition import Definition, Rule
+from layers.definition import Definition
 from layers.errors import InvalidValue, NotFound
+from layers.pyramid import CELLS_ZOOM
 from layers.tables import view
 
 MEDIA_TYPE = "application/vnd.mapbox-vector-tile"
+EDITION = "tiles 2"
+"""Part of each tile's tag: another one when the same rows make another tile."""
 LAYERS_AT_MOST = 32
 ZOOM_AT_MOST = 22
 ZOOM_ADVERTISED = 16
@@ -21,13 +27,37 @@ EXTENT = 4096
 BUFFER = 64
 UNITS_PER_PX = EXTENT / 512
 HALF_WORLD_M = math.pi * 6_378_137.0
-TYPES = ", ".join(["float8"] * 8)
+TYPES = ", ".join(["float8"] * 8 + ["int"] * 2)
 BOX = sql.SQL("ST_MakeEnvelope($1, $2, $3, $4, 3857)")
 BUFFERED = sql.SQL("ST_MakeEnvelope($5, $6, $7, $8, 3857)")
+BUDGET_BYTES = 500_000
+ITEMS_AT_MOST = 50_000
+"""More of one layer are over the budget whatever they are."""
+COARSEST = 5
+Conditions = Mapping[str, Sequence[sql.Composable]]
+NONE: Conditions = MappingProxyType({})
 
 
-def tile(readers: Readers, known: Catalog, layers: tuple[str, ...], z: int, x: int, y: int) -> bytes:
-    """A tile of some layers in the Mapbox Vector Tile format; empty when nothing lies on it.
+@dataclass(frozen=True)
+class Tile:
+    """A tile, and how it came about.
+
+    Parameters
+    ----------
+    content : bytes
+        The tile in the Mapbox Vector Tile format; empty when nothing lies on it.
+    coarser : tuple of str
+        The layers that were too large for it, and are drawn coarser than at this zoom.
+    """
+
+    content: bytes
+    coarser: tuple[str, ...] = ()
+
+
+def tile(
+    readers: Readers, known: Catalog, layers: tuple[str, ...], z: int, x: int, y: int, conditions: Conditions = NONE
+) -> Tile:
+    """A tile of some layers in the Mapbox Vector Tile format.
 
     Parameters
     ----------
@@ -35,18 +65,56 @@ def tile(readers: Readers, known: Catalog, layers: tuple[str, ...], z: int, x: i
         The layers, each of which becomes a layer of the tile.
     z, x, y : int
         Zoom, column from the west, row from the north, of the Web Mercator grid.
+    conditions : mapping of str to sequence of sql.Composable
+        Layer to the conditions over its view that an item must meet.
 
     Notes
     -----
-    Nothing is dropped but what the definition hides at the zoom: lines and polygons are simplified to half a pixel
-    before they are clipped, polygons smaller than two pixels become squares of two pixels, and strips narrower than
-    half a pixel are widened to one.
+    Nothing is dropped but what the definition hides at the zoom. Up to zoom 9 points that lie in one of 8 × 8 cells of
+    the tile are one cluster, and so are areas of less than four square pixels; both come from the pyramid
+    (``layers.pyramid``), or are counted where conditions or an earlier moment ask for other items. Other areas, and
+    lines, are simplified to half a pixel; strips narrower than half a pixel are widened to one. From zoom 10 on every
+    item is drawn, areas smaller than two pixels as squares of two pixels.
+
+    A layer that takes more than 500 KB is drawn coarser: first points in cells of 16 pixels, areas under 64 square
+    pixels as dots, lines simplified to 2 pixels and left out when they are shorter; then four times as coarse, and so
+    on.
     """
-    query = _text(readers, known, layers, z)
-    if not query:
-        return b""
-    ((content,),) = readers.prepared(query, bounds(z, x, y), TYPES)
+    drawn = tuple(layer for layer in layers if z >= known[layer].tiles.min_zoom)
+    if not drawn:
+        return Tile(b"")
+    values = values_of(z, x, y)
+    content = _asked(readers, known, drawn, z, values, conditions)
+    if len(content) <= BUDGET_BYTES:
+        return Tile(content)
+    parts, coarser = [], []
+    for layer in drawn:
+        part = _asked(readers, known, (layer,), z, values, conditions)
+        for coarseness in range(1, COARSEST + 1):
+            if len(part) <= BUDGET_BYTES / len(drawn):
+                break
+            part = _asked(readers, known, (layer,), z, values, conditions, coarseness)
+            coarser.append(layer)
+        parts.append(part)
+    return Tile(b"".join(parts), tuple(dict.fromkeys(coarser)))
+
+
+def _asked(
+    readers: Readers, known: Catalog, layers: tuple[str, ...], z: int, values: tuple[float, ...],
+    conditions: Conditions, coarseness: int = 0,
+) -> bytes:  # fmt: skip
+    """The bytes of some layers."""
+    if any(conditions.get(layer) for layer in layers):
+        text = readers.text(_query(readers, known, layers, z, conditions, coarseness))
+    else:
+        text = _text(readers, known, layers, z, coarseness)
+    ((content,),) = readers.prepared(text, values, TYPES)
     return bytes(content)
+
+
+def values_of(z: int, x: int, y: int) -> tuple[float, ...]:
+    """The values that the statement of a tile is asked with: its bounds and its cells."""
+    return (*bounds(z, x, y), *cells_of(z, x, y))
 
 
 def bounds(z: int, x: int, y: int) -> tuple[float, ...]:
@@ -56,6 +124,14 @@ def bounds(z: int, x: int, y: int) -> tuple[float, ...]:
     margin = size * BUFFER / EXTENT
     box = (west, north - size, west + size, north)
     return (*box, box[0] - margin, box[1] - margin, box[2] + margin, box[3] + margin)
+
+
+def cells_of(z: int, x: int, y: int) -> tuple[int, int]:
+    """The first and the last cell of a tile in its level of the pyramid; none beyond its zooms."""
+    if z > pyramid.ZOOM_AT_MOST:
+        return 0, -1
+    first = sum((x >> bit & 1) << 2 * bit | (y >> bit & 1) << 2 * bit + 1 for bit in range(z)) << 2 * CELLS_ZOOM
+    return first, first + 4**CELLS_ZOOM - 1
 
 
 def layers_of(known: Catalog, text: str) -> tuple[str, ...]:
@@ -121,6 +197,7 @@ def tilejson(known: Catalog, layers: tuple[str, ...], base_url: str, attribution
                 "fields": {
                     **{name: definition.fields[name].label.zh for name in fields_at(definition, ZOOM_ADVERTISED)},
                     "sample": "true: sample data, not real",
+                    **(CLUSTER_FIELDS if pyramid.has_pyramid(definition) else {}),
                 },
             }
             for definition in definitions
@@ -135,85 +212,308 @@ def fields_at(definition: Definition, z: int) -> tuple[str, ...]:
 
 
 @lru_cache(maxsize=1024)
-def _text(readers: Readers, known: Catalog, layers: tuple[str, ...], z: int) -> str:
-    parts = [_layer(known[layer], z, readers.scope) for layer in layers if z >= known[layer].tiles.min_zoom]
-    if not parts:
-        return ""
-    return readers.text(sql.SQL("SELECT {}").format(sql.SQL(" || ").join(parts)))
+def _text(readers: Readers, known: Catalog, layers: tuple[str, ...], z: int, coarseness: int = 0) -> str:
+    return readers.text(_query(readers, known, layers, z, NONE, coarseness))
 
 
-def _layer(definition: Definition, z: int, scope: Scope) -> sql.Composable:
-    """One layer of a tile, as bytes; no bytes when it is empty."""
-    columns = sql.SQL(", ").join([_column(definition, name) for name in fields_at(definition, z)])
-    return sql.SQL(
-        "(SELECT coalesce(ST_AsMVT(t, {layer}, {extent}, 'geom', 'fid'), ''::bytea) FROM (SELECT fid,"
-        " ST_AsMVTGeom({geometry}, {box}, {extent}, {buffer}, true) AS geom, nullif(sample, false) AS sample{columns}"
-        " FROM {view} WHERE geom_3857 && {buffered} AND {shown}) AS t)"
-    ).format(
-        layer=sql.Literal(definition.id),
-        extent=sql.Literal(EXTENT),
-        geometry=_geometry(definition, z),
-        box=BOX,
-        buffer=sql.Literal(BUFFER),
-        columns=sql.SQL(", {}").format(columns) if fields_at(definition, z) else sql.SQL(""),
-        view=view(definition, scope),
-        buffered=BUFFERED,
-        shown=_shown(definition, z),
-    )
-
-
-def _column(definition: Definition, name: str) -> sql.Composable:
-    kind = definition.fields[name].type
-    form = {"codes": "array_to_string({0}, ',') AS {0}", "date": "{0}::text AS {0}", "datetime": "{0}::text AS {0}"}
-    return sql.SQL(form.get(kind, "{0}")).format(sql.Identifier(name))
-
-
-def _geometry(definition: Definition, z: int) -> sql.Composable:
-    """The geometry as drawn at a zoom, in EPSG:3857: lines and polygons simplified to half a pixel."""
-    px_m = 2 * HALF_WORLD_M / 2**z / EXTENT * UNITS_PER_PX
-    line = sql.SQL("coalesce(ST_Simplify(geom_3857, {}), geom_3857)").format(sql.Literal(px_m / 2))
-    polygon = sql.SQL(
-        "CASE WHEN greatest(ST_XMax(geom_3857) - ST_XMin(geom_3857), ST_YMax(geom_3857) - ST_YMin(geom_3857)) < {small}"
-        " THEN ST_Expand(ST_Centroid(ST_Envelope(geom_3857)), {px})"
-        " WHEN ST_Area(geom_3857) < ST_Perimeter(geom_3857) * {narrow} THEN ST_Buffer(geom_3857, {half})"
-        " ELSE {line} END"
-    ).format(
-        small=sql.Literal(2 * px_m), px=sql.Literal(px_m), narrow=sql.Literal(px_m / 4), half=sql.Literal(px_m / 2),
-        line=line,
-    )  # fmt: skip
-    mixed = sql.SQL("CASE ST_Dimension(geom_3857) WHEN 0 THEN geom_3857 WHEN 1 THEN {} ELSE {} END").format(
-        line, polygon
-    )
-    return {0: sql.SQL("geom_3857"), 1: line, 2: polygon, 3: mixed}[definition.dimension]
-
-
-def _shown(definition: Definition, z: int) -> sql.Composable:
-    """Which features are drawn at a zoom: those whose first fitting rule starts no more than one zoom further in."""
-    rules = definition.map.rules if definition.map is not None else ()
-    if not any(_hidden(rule, z) for rule in rules):
-        return sql.SQL("true")
-    cases = [
-        sql.SQL("WHEN {} THEN {}").format(_fits(definition, rule), sql.SQL("false" if _hidden(rule, z) else "true"))
-        for rule in rules
+def _query(
+    readers: Readers, known: Catalog, layers: tuple[str, ...], z: int, conditions: Conditions, coarseness: int
+) -> sql.Composable:
+    """The statement for some layers of a tile."""
+    parts = [
+        _Layer(known[layer], z, readers.scope, tuple(conditions.get(layer, ())), coarseness).query() for layer in layers
     ]
-    return sql.SQL("CASE {} ELSE true END").format(sql.SQL(" ").join(cases))
+    return sql.SQL("SELECT {}").format(sql.SQL(" || ").join(parts))
 
 
-def _hidden(rule: Rule, z: int) -> bool:
-    return rule.min_zoom is not None and rule.min_zoom > z + 1
+@dataclass(frozen=True)
+class _Layer:
+    """One layer of a tile.
+
+    Parameters
+    ----------
+    conditions : tuple of sql.Composable
+        What an item must meet.
+    coarseness : int
+        How many times it was too large: cells and limits are four times as coarse with each.
+    """
+
+    definition: Definition
+    z: int
+    scope: Scope
+    conditions: tuple[sql.Composable, ...]
+    coarseness: int
+
+    def query(self) -> sql.Composable:
+        """The layer as bytes; no bytes when it is empty."""
+        parts = []
+        if not (self.clustered and self.definition.dimension == 0):
+            parts.append(self._items())
+        if self.clustered:
+            parts += [self._clusters(), self._singles()]
+        cells = sql.SQL("WITH clusters AS MATERIALIZED ({}) ").format(self._cells()) if self.clustered else sql.SQL("")
+        return sql.SQL(
+            "(SELECT coalesce(ST_AsMVT(t, {layer}, {extent}, 'geom', 'fid'), ''::bytea) FROM ({cells}{parts}) AS t)"
+        ).format(
+            layer=sql.Literal(self.definition.id), extent=sql.Literal(EXTENT), cells=cells,
+            parts=sql.SQL(" UNION ALL ").join(parts),
+        )  # fmt: skip
+
+    @property
+    def clustered(self) -> bool:
+        """Whether items that lie close together are shown as one."""
+        if self.definition.dimension == 1:
+            return False
+        if self.coarseness:
+            return True
+        return self.z <= pyramid.ZOOM_AT_MOST and (self.definition.dimension != 0 or self.definition.tiles.clusters)
+
+    @property
+    def _dots_from(self) -> int:
+        """Items whose ``dot_zoom`` is that or more are dots: a step coarser is two zooms further out."""
+        return self.z - 2 * self.coarseness
+
+    def _items(self) -> sql.Composable:
+        """What is drawn one by one."""
+        limit = sql.SQL(" LIMIT {}").format(sql.Literal(ITEMS_AT_MOST)) if not self.coarseness else sql.SQL("")
+        return sql.SQL(
+            "(SELECT fid, ST_AsMVTGeom({geometry}, {box}, {extent}, {buffer}, true) AS geom,"
+            " nullif(sample, false) AS sample{columns}{blank} FROM {view} WHERE {where}{limit})"
+        ).format(
+            geometry=self._geometry(),
+            box=BOX,
+            extent=sql.Literal(EXTENT),
+            buffer=sql.Literal(BUFFER),
+            columns=self._columns(),
+            blank=self._blank(),
+            view=view(self.definition, self.scope),
+            where=sql.SQL(" AND ").join([*self._drawn_here(), *self.conditions]),
+            limit=limit,
+        )
+
+    def _drawn_here(self) -> list[sql.Composable]:
+        column = sql.Identifier(self._drawn or "geom_3857")
+        conditions = [sql.SQL("{} && {}").format(column, BUFFERED), legend.shown(self.definition, self.z)]
+        if self.clustered:
+            conditions.append(sql.SQL("{} < {}").format(self._dots["dot_zoom"], sql.Literal(self._dots_from)))
+        if self.definition.dimension == 1 and self.coarseness:
+            extent = "greatest(ST_XMax({0}) - ST_XMin({0}), ST_YMax({0}) - ST_YMin({0})) >= {1}"
+            conditions.append(sql.SQL(extent).format(column, sql.Literal(self._px_m)))
+        return conditions
+
+    @property
+    def _px_m(self) -> float:
+        return pyramid.px_m(self.z) * 4.0**self.coarseness
+
+    @property
+    def _stored(self) -> bool:
+        """Whether the view has the columns that the database fills for low zooms."""
+        return not self.scope.then
+
+    @property
+    def _drawn(self) -> str | None:
+        """The column with the geometry as it is drawn at a low zoom."""
+        if not self._stored or self.definition.dimension == 0 or self.z > pyramid.ZOOM_AT_MOST:
+            return None
+        return pyramid.drawn_column(self.z)
+
+    @property
+    def _dots(self) -> Mapping[str, sql.Composable]:
+        return pyramid.dots(self.definition, stored=self._stored)
+
+    def _geometry(self) -> sql.Composable:
+        """The geometry as drawn, in EPSG:3857."""
+        if self._drawn is not None and not self.coarseness:
+            return sql.Identifier(self._drawn)
+        if self.definition.dimension == 0:
+            return sql.SQL("geom_3857")
+        drawn = sql.SQL("leeward.drawn({}, {})").format(
+            sql.Identifier(self._drawn or "geom_3857"), sql.Literal(self._px_m)
+        )
+        if self.clustered:
+            return drawn
+        small = sql.SQL(
+            "CASE WHEN ST_Dimension(geom_3857) = 2 AND"
+            " greatest(ST_XMax(geom_3857) - ST_XMin(geom_3857), ST_YMax(geom_3857) - ST_YMin(geom_3857)) < {}"
+            " THEN ST_Expand(ST_Centroid(ST_Envelope(geom_3857)), {}) ELSE {} END"
+        )
+        return small.format(sql.Literal(2 * self._px_m), sql.Literal(self._px_m), drawn)
+
+    # --- clusters
+
+    def _cells(self) -> sql.Composable:
+        """The cells of the tile, each with what its items add up to."""
+        unknown = legend.unknown_rules(self.definition)
+        return sql.SQL(_CELLS).format(
+            summands=self._stored_summands() if self._from_pyramid else self._counted_summands(),
+            hidden=self._not_hidden(),
+            worst=self._worst(),
+            **self._persons(),
+            unknown=sql.SQL("coalesce(sum(count) FILTER (WHERE rule = ANY ({})), 0)::bigint").format(
+                sql.Literal(unknown)
+            )
+            if unknown
+            else sql.SQL("NULL::bigint"),
+            by_rule=sql.SQL("").join(
+                sql.SQL(", (sum(count) FILTER (WHERE rule = {}))::bigint AS {}").format(
+                    sql.Literal(number), sql.Identifier(f"n{number}")
+                )
+                for number in range(len(legend.rules(self.definition)))
+            ),
+        )
+
+    def _persons(self) -> dict[str, sql.Composable]:
+        """The people of a cell's items as far as they are known, and of how many they are not."""
+        if self.definition.tiles.persons is None:
+            return dict.fromkeys(("persons", "persons_unknown"), sql.SQL("NULL::bigint"))
+        known = sql.SQL("(CASE WHEN sum(persons_unknown) < sum(count) THEN sum(persons) END)::bigint")
+        return {"persons": known, "persons_unknown": sql.SQL("sum(persons_unknown)::bigint")}
+
+    @property
+    def _from_pyramid(self) -> bool:
+        return self._stored and not self.conditions and not self.coarseness
+
+    def _not_hidden(self) -> sql.Composable:
+        out_of_sight = sorted(legend.hidden(self.definition, self.z))
+        return sql.SQL("rule <> ALL ({})").format(sql.Literal(out_of_sight)) if out_of_sight else sql.SQL("true")
+
+    def _worst(self) -> sql.Composable:
+        """The gravest rule of a cell's items."""
+        ordered = sorted((rank, rule) for rule, rank in legend.ranks(self.definition).items())
+        array = sql.Literal([rule for _, rule in ordered])
+        return sql.SQL("({array}::int[])[min(array_position({array}::int[], rule::int))]").format(array=array)
+
+    def _stored_summands(self) -> sql.Composable:
+        return sql.SQL(
+            "SELECT cell, rule, sample, count, x, y, fid, persons, persons_unknown, area_m2 FROM {}"
+            " WHERE level = {} AND cell BETWEEN $9 AND $10"
+        ).format(pyramid.view(self.definition, self.scope), sql.Literal(self.z + CELLS_ZOOM))
+
+    def _counted_summands(self) -> sql.Composable:
+        """The same, counted from the items: for conditions and moments that the pyramid does not hold."""
+        dots = self._dots
+        finer = min(CELLS_ZOOM + 3 - self.coarseness, 5) if self.coarseness else CELLS_ZOOM
+        conditions = [sql.SQL("geom_3857 && {}").format(BOX), *self.conditions]
+        if self.definition.dimension != 0:
+            conditions.append(sql.SQL("{} >= {}").format(dots["dot_zoom"], sql.Literal(self._dots_from)))
+        return sql.SQL(_COUNTED).format(
+            rule=legend.rule_number(self.definition),
+            cells=sql.Literal(2 ** max(finer, 0)),
+            where=sql.SQL(" AND ").join(conditions),
+            view=view(self.definition, self.scope),
+            **{name: dots[name] for name in ("at", "persons", "area_m2")},
+        )
+
+    def _clusters(self) -> sql.Composable:
+        """Cells with several items, as points at the middle of these."""
+        blank = [sql.SQL(", NULL::{} AS {}").format(self._type(n), sql.Identifier(n)) for n in self._fields]
+        return sql.SQL(
+            "SELECT NULL::bigint AS fid, {place} AS geom, nullif(sample, false) AS sample{blank}, {sums}"
+            " FROM clusters WHERE point_count > 1"
+        ).format(place=self._place("x / point_count", "y / point_count"), blank=sql.SQL("").join(blank),
+                 sums=self._sums())  # fmt: skip
+
+    def _singles(self) -> sql.Composable:
+        """The item of a cell that has but one: a point as it is, an area as a dot."""
+        sums = self._sums() if self.definition.dimension != 0 else self._blank(comma=False)
+        return sql.SQL(
+            "SELECT i.fid, {place} AS geom, nullif(i.sample, false) AS sample{columns}, {sums}"
+            " FROM clusters AS c JOIN {view} AS i ON i.fid = c.only WHERE c.point_count = 1"
+        ).format(
+            place=self._place("ST_X({})", "ST_Y({})", self._dots_at),
+            columns=self._columns("i"),
+            sums=sums,
+            view=view(self.definition, self.scope),
+        )
+
+    @property
+    def _dots_at(self) -> sql.Composable:
+        point = self.definition.dimension == 0
+        return sql.SQL("i.geom_3857" if point else "ST_Centroid(ST_Envelope(i.geom_3857))")
+
+    def _place(self, x: str, y: str, of: sql.Composable | None = None) -> sql.Composable:
+        """A point on the tile, inside of its edges: it is on no other tile."""
+        unit = 2 * HALF_WORLD_M / 2**self.z / EXTENT
+        inside = sql.SQL(
+            "ST_AsMVTGeom(ST_SetSRID(ST_MakePoint(least(greatest({x}, $1), $3 - {edge}),"
+            " least(greatest({y}, $2 + {edge}), $4)), 3857), {box}, {extent}, 0, false)"
+        )
+        x_at, y_at = (sql.SQL(text).format(of) if of is not None else sql.SQL(text) for text in (x, y))
+        return inside.format(x=x_at, y=y_at, edge=sql.Literal(0.75 * unit), box=BOX, extent=sql.Literal(EXTENT))
+
+    # --- columns
+
+    @property
+    def _fields(self) -> tuple[str, ...]:
+        return fields_at(self.definition, self.z)
+
+    def _columns(self, of: str | None = None) -> sql.Composable:
+        return sql.SQL("").join(sql.SQL(", {}").format(_column(self.definition, name, of)) for name in self._fields)
+
+    def _type(self, name: str) -> sql.Composable:
+        kind = self.definition.fields[name]
+        return sql.SQL("text" if kind.type in ("codes", "date", "datetime") else kind.column_type)
+
+    @property
+    def _sum_columns(self) -> dict[str, str]:
+        numbers = {f"n{number}": "bigint" for number in range(len(legend.rules(self.definition)))}
+        return SUM_COLUMNS | numbers
+
+    def _sums(self) -> sql.Composable:
+        return sql.SQL(", ").join(map(sql.Identifier, self._sum_columns))
+
+    def _blank(self, *, comma: bool = True) -> sql.Composable:
+        """What items have in place of sums, where clusters stand beside them."""
+        if not self.clustered:
+            return sql.SQL("")
+        blank = sql.SQL(", ").join(
+            sql.SQL("NULL::{} AS {}").format(sql.SQL(kind), sql.Identifier(name))
+            for name, kind in self._sum_columns.items()
+        )
+        return sql.SQL(", {}" if comma else "{}").format(blank)
 
 
-def _fits(definition: Definition, rule: Rule) -> sql.Composable:
-    conditions = list(_conditions(definition, rule))
-    return sql.SQL(" AND ").join(conditions) if conditions else sql.SQL("true")
+SUM_COLUMNS = {
+    "point_count": "bigint",
+    "rule": "int",
+    "unknown": "bigint",
+    "persons": "bigint",
+    "persons_unknown": "bigint",
+    "area_m2": "bigint",
+}
+CLUSTER_FIELDS = {
+    "point_count": "items that the point stands for; n0, n1 … how many of them each rule of the legend draws",
+    "rule": "the gravest rule of the legend among them, from 0",
+    "unknown": "how many of them have no known grade",
+    "persons": "the people concerned, as far as they are known",
+    "persons_unknown": "items of which the people are not known, left out of persons",
+    "area_m2": "their area, m²",
+}
+_CELLS = """
+SELECT cell, sum(count)::bigint AS point_count, sum(x)::float8 AS x, sum(y)::float8 AS y, bit_xor(fid) AS only,
+    bool_or(sample) AS sample, {worst} AS rule, {unknown} AS unknown, {persons} AS persons,
+    {persons_unknown} AS persons_unknown, nullif(sum(area_m2), 0)::bigint AS area_m2{by_rule}
+FROM (
+    SELECT cell, rule, sample, sum(count) AS count, sum(x) AS x, sum(y) AS y, bit_xor(fid) AS fid,
+        sum(persons) AS persons, sum(persons_unknown) AS persons_unknown, sum(area_m2) AS area_m2
+    FROM ({summands}) AS s
+    WHERE {hidden}
+    GROUP BY cell, rule, sample HAVING sum(count) <> 0
+) AS r
+GROUP BY cell
+"""
+_COUNTED = """
+SELECT floor((ST_X({at}) - $1) / ($3 - $1) * {cells})::int * {cells}
+        + floor(($4 - ST_Y({at})) / ($3 - $1) * {cells})::int AS cell,
+    {rule} AS rule, sample, 1 AS count, ST_X({at}) AS x, ST_Y({at}) AS y, fid, {persons} AS persons,
+    ({persons} IS NULL)::int AS persons_unknown, {area_m2} AS area_m2
+FROM {view}
+WHERE {where} AND ST_X({at}) >= $1 AND ST_X({at}) < $3 AND ST_Y({at}) > $2 AND ST_Y({at}) <= $4
+"""
 
 
-def _conditions(definition: Definition, rule: Rule) -> Iterator[sql.Composable]:
-    for name, value in rule.when.items():
-        column = sql.Identifier(name)
-        if value is None:
-            yield sql.SQL("{} IS NULL").format(column)
-        elif definition.fields[name].type == "codes":
-            yield sql.SQL("{} @> {}").format(column, sql.Literal([value]))
-        else:
-            yield sql.SQL("{} = {}").format(column, sql.Literal(value))
+def _column(definition: Definition, name: str, of: str | None = None) -> sql.Composable:
+    kind = definition.fields[name].type
+    form = {"codes": "array_to_string({0}, ',') AS {1}", "date": "{0}::text AS {1}", "datetime": "{0}::text AS {1}"}
+    column = sql.Identifier(of, name) if of else sql.Identifier(name)
+    return sql.SQL(form.get(kind, "{0}")).format(column, sql.Identifier(name))

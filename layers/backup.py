@@ -25,7 +25,12 @@ SCHEMAS = (
     "internal_then",
     "released_past",
     "internal_past",
+    "pyramid",
+    "released_pyramid",
+    "internal_pyramid",
 )
+IN_EVERY_BACKUP = SCHEMAS[:9]
+"""Schemas that are in the oldest backups too; the others are made when a backup is brought up to date."""
 
 
 def write_backup(url: str, path: Path, *, force: bool = False) -> None:
@@ -62,7 +67,7 @@ def restore_backup(url: str, path: Path, *, force: bool = False) -> None:
         raise InvalidValue(f"there is no file {path}", parameter="file")
     if not force and (layer := _layer_with_rows(url)):
         raise InvalidValue(f"the database holds rows, of {layer} for one", expected="an empty database, or --force")
-    if not all(f" SCHEMA - {name} " in _listing(path) for name in SCHEMAS):
+    if not all(f" SCHEMA - {name} " in _listing(path) for name in IN_EVERY_BACKUP):
         raise InvalidValue(f"{path} is no backup of Leeward", parameter="file", expected="a file of leeward db backup")
     drop = "".join(f"DROP SCHEMA IF EXISTS {name} CASCADE;\n" for name in SCHEMAS)
     with tempfile.TemporaryFile() as script:

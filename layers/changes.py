@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from layers.database import Readers, notifications, sql
+from layers.database import Heard, Readers, notifications, sql
 from layers.definition import Definition
 from layers.features import LARGEST, property_columns
 from layers.tables import view
@@ -18,11 +18,12 @@ PAGE_AT_MOST = 1000
 CELLS_A_ROW = 4096
 LOG = """
 SELECT version, layer, operation, count, fids, ARRAY[ST_XMin(bbox), ST_YMin(bbox), ST_XMax(bbox), ST_YMax(bbox)],
-       cells, import_id, author, reason, recorded_at
+       cells, boxes, import_id, author, reason, recorded_at
 FROM {log} WHERE version > {since} AND {layer} ORDER BY version LIMIT {limit}
 """
 NAMES = (
-    "version", "layer", "operation", "count", "fids", "bbox", "cells", "import_id", "author", "reason", "recorded_at",
+    "version", "layer", "operation", "count", "fids", "bbox", "cells", "boxes", "import_id", "author", "reason",
+    "recorded_at",
 )  # fmt: skip
 LIVES = """
 SELECT row_to_json(p), g.shape, g.change, g.ended
@@ -53,7 +54,8 @@ def page(readers: Readers, since: int = 0, limit: int = PAGE_AT_MOST, layer: str
     -------
     list of dict
         ``cells`` are columns and rows of Web Mercator tiles of zoom 12; None when they are too many: then ``bbox``
-        counts, degrees. ``fids`` is None when they are more than 1000.
+        counts, degrees. ``fids`` is None when they are more than 1000. ``boxes``: of a statement that wrote 50 items at
+        most, the boxes of their geometries before and after, degrees.
     """
     query = sql.SQL(LOG).format(
         log=_log(readers),
@@ -156,15 +158,19 @@ class Feed:
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
         self._waiting: dict[asyncio.Event, asyncio.AbstractEventLoop] = {}
+        self._followers: list[Callable[[Heard], None]] = []
+
+    def follow(self, act: Callable[[Heard], None]) -> None:
+        """Call a function, in the feed's thread, with all that is heard: it may wait for the database."""
+        self._followers.append(act)
+        self._start()
 
     @contextmanager
     def waking(self) -> Iterator[asyncio.Event]:
         """An event that is set whenever the log may have grown, and when the service stops."""
         event = asyncio.Event()
         self._waiting[event] = asyncio.get_running_loop()
-        if self._thread is None:
-            self._thread = threading.Thread(target=self._listen, name="changes", daemon=True)
-            self._thread.start()
+        self._start()
         try:
             yield event
         finally:
@@ -186,9 +192,17 @@ class Feed:
         if self._thread is not None:
             self._thread.join(2)
 
+    def _start(self) -> None:
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._listen, name="changes", daemon=True)
+            self._thread.start()
+
     def _listen(self) -> None:
-        for _ in notifications(self._url, CHANNEL, self._stop):
-            self._wake()
+        for heard in notifications(self._url, CHANNEL, self._stop):
+            for act in list(self._followers):
+                act(heard)
+            if heard == "message":
+                self._wake()
 
     def _wake(self) -> None:
         for event, loop in list(self._waiting.items()):

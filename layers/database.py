@@ -13,12 +13,14 @@ import queue
 import re
 import select
 import threading
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import psycopg2
 import psycopg2.errors
@@ -31,10 +33,10 @@ from layers.errors import Conflict, InvalidValue, LeewardError, StoreFailed, Una
 from layers.settings import settings
 
 __all__ = [
-    "ANONYMOUS", "AWAY", "INTERNAL", "INTERNAL_THEN", "MEMBER", "RELEASED", "RELEASED_THEN", "SERVICE", "Connection",
-    "Cursor", "DatabaseError", "Pool", "Readers", "Scope", "Writers", "copy_rows", "database_url", "execute_values",
-    "look_back", "notifications", "one", "refusal", "rows", "sign", "sql", "statement", "transaction",
-    "without_password",
+    "ANONYMOUS", "ASKER", "AWAY", "INTERNAL", "INTERNAL_THEN", "MEMBER", "RELEASED", "RELEASED_THEN",
+    "SERVICE", "Asker", "Connection", "Cursor", "DatabaseError", "Heard", "Pool", "Readers", "Scope",
+    "Writers", "copy_rows", "database_url", "execute_values", "look_back", "notifications", "one", "refusal",
+    "rows", "sign", "sql", "statement", "transaction", "without_password",
 ]  # fmt: skip
 
 Connection: TypeAlias = psycopg2.extensions.connection
@@ -62,6 +64,8 @@ SELECT set_config('leeward.then_top', top::text, false), set_config('leeward.the
 FROM {}(%s)
 """
 PREPARED_AT_MOST = 200
+BEAT_S = 2.0
+Heard = Literal["message", "beat", "lost"]
 SIGNS = "in a password, @ is written %40, : %3A, / %2F, # %23, % %25"
 Query: TypeAlias = str | sql.Composable
 
@@ -91,6 +95,11 @@ class Scope:
     def past(self) -> str:
         """The schema of the views of what was replaced or deleted."""
         return "released_past" if self.public else "internal_past"
+
+    @property
+    def pyramid(self) -> str:
+        """The schema of the views of counts by cell."""
+        return "released_pyramid" if self.public else "internal_pyramid"
 
 
 RELEASED = Scope("released", ANONYMOUS, public=True)
@@ -174,6 +183,48 @@ def sign(cursor: Cursor, author: str, reason: str | None = None, import_id: int 
     )
 
 
+class Asker:
+    """Somebody who waits for answers of the database, and may go away before they come.
+
+    Within ``asking`` the connections of pools are held in the asker's name, so that ``leave`` ends their queries.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._held: set[Connection] = set()
+        self.left = False
+
+    def leave(self) -> None:
+        """End what is under way; connects to the database, and so waits for it."""
+        with self._lock:
+            self.left = True
+            for connection in self._held:
+                connection.cancel()
+
+    def hold(self, connection: Connection) -> None:
+        """Ask on a connection.
+
+        Raises
+        ------
+        Unavailable
+            When the asker has gone away.
+        """
+        with self._lock:
+            if self.left:
+                raise Unavailable("who asked has gone away")
+            self._held.add(connection)
+
+    def release(self, connection: Connection) -> None:
+        """Ask on a connection no more; one whose query was to be ended is closed, since the end may still come."""
+        with self._lock:
+            self._held.discard(connection)
+            if self.left:
+                connection.close()
+
+
+ASKER: ContextVar[Asker | None] = ContextVar("asker", default=None)
+
+
 class Reader(Connection):  # type: ignore[misc]  # psycopg2 ships no types
     """A connection that knows which statements it has prepared, by text."""
 
@@ -231,6 +282,7 @@ class Pool:
         InvalidValue
             When PostgreSQL cannot read a value that the asker sent.
         """
+        asker = ASKER.get() if self.read_only else None
         try:
             connection = self._free.get(timeout=self.deadline_s)
         except queue.Empty:
@@ -239,6 +291,8 @@ class Pool:
             if connection is None or connection.closed:
                 connection = connect(self.url, options=self._options, connection_factory=Reader)
                 connection.autocommit = True
+            if asker is not None:
+                asker.hold(connection)
             yield connection
         except psycopg2.errors.QueryCanceled:
             raise Unavailable("the answer took too long to compute") from None
@@ -258,6 +312,8 @@ class Pool:
             self._forget_free()
             raise Unavailable(f"the database is away: {refusal(error)}") from None
         finally:
+            if asker is not None and connection is not None:
+                asker.release(connection)
             self._free.put(connection if connection is not None and not connection.closed else None)
 
     def close(self) -> None:
@@ -439,15 +495,16 @@ def _prepared(cursor: Cursor, query: Query, values: Any, types: str | None) -> t
 
 
 def _prepare(cursor: Cursor, query: str, types: str) -> str:
-    """The name of the statement on the cursor's connection; the oldest goes when there are too many."""
+    """The name of the statement on the cursor's connection; the one used longest ago goes when there are too many."""
     known: dict[str, str] = cursor.connection.prepared
-    if query not in known:
+    name = known.pop(query, None)
+    if name is None:
         if len(known) >= PREPARED_AT_MOST:
             cursor.execute(f"DEALLOCATE {known.pop(next(iter(known)))}")
         name = "s" + hashlib.blake2b(query.encode(), digest_size=12).hexdigest()
         cursor.execute(f"PREPARE {name} ({types}) AS {query}")
-        known[query] = name
-    return known[query]
+    known[query] = name
+    return name
 
 
 def rows(cursor: Cursor, query: Query, values: Any = None) -> list[tuple[Any, ...]]:
@@ -481,8 +538,8 @@ def copy_rows(cursor: Cursor, target: sql.Composable, columns: Sequence[str], fi
     cursor.copy_expert(query, file, size=1 << 20)
 
 
-def notifications(url: str, channel: str, stop: threading.Event) -> Iterator[None]:
-    """Yields when the channel is first listened to, with each message, and after each lost connection.
+def notifications(url: str, channel: str, stop: threading.Event) -> Iterator[Heard]:
+    """Yields when the channel is listened to, with each message, every two seconds without one, and when it is lost.
 
     Ends within a second of ``stop``.
     """
@@ -490,19 +547,26 @@ def notifications(url: str, channel: str, stop: threading.Event) -> Iterator[Non
         try:
             connection = connect(url)
         except Unavailable:
-            stop.wait(1)
+            yield "lost"
+            stop.wait(0.5)
             continue
         try:
             connection.autocommit = True
             connection.cursor().execute(sql.SQL("LISTEN {}").format(sql.Identifier(channel)))
-            yield
+            yield "message"
+            beat = time.monotonic()
             while not stop.is_set():
                 if select.select([connection], [], [], 0.5)[0]:
                     connection.poll()
                     if connection.notifies:
                         connection.notifies.clear()
-                        yield
+                        yield "message"
+                        beat = time.monotonic()
+                if time.monotonic() - beat >= BEAT_S:
+                    yield "beat"
+                    beat = time.monotonic()
         except AWAY:
+            yield "lost"
             stop.wait(0.2)
         finally:
             connection.close()

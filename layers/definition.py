@@ -41,6 +41,10 @@ RESERVED = {
     "fid",
     "geom",
     "geom_3857",
+    "geom_z5",
+    "geom_z7",
+    "geom_z9",
+    "dot_zoom",
     "item_key",
     "import_id",
     "row_no",
@@ -201,9 +205,22 @@ class Map(Model):
 
 
 class Tiles(Model):
-    """What a vector tile carries: fields at every zoom, and further ones from ``detail_zoom`` on."""
+    """What a vector tile carries: fields at every zoom, and further ones from ``detail_zoom`` on.
+
+    Parameters
+    ----------
+    clusters : bool
+        Whether points that lie close together are shown as one up to zoom 9.
+    worst : str, optional
+        The field with the grade; the rules of the legend that name it stand in its order, the gravest first.
+    persons : str, optional
+        The field with the people concerned, which clusters add up.
+    """
 
     min_zoom: int = 0
+    clusters: bool = True
+    worst: str | None = None
+    persons: str | None = None
     fields: tuple[str, ...] = ()
     detail_zoom: int = 12
     detail_fields: tuple[str, ...] = ()
@@ -582,6 +599,7 @@ class Definition(Model):
         ]
         single += [(("tiles", "fields"), name) for name in self.tiles.fields]
         single += [(("tiles", "detail_fields"), name) for name in self.tiles.detail_fields]
+        single += [(("tiles", part), getattr(self.tiles, part)) for part in ("worst", "persons")]
         if self.map is not None:
             single.append((("map", "label_field"), self.map.label_field))
             for number, rule in enumerate(self.map.rules):

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import count
 
+from layers import pyramid
 from layers.database import Cursor, rows, sql
 from layers.definition import Definition
 
@@ -21,10 +22,11 @@ WIDENED = {
     ("date", "text"),
 }
 """Changes of a column's type that keep every value."""
-EDITION = "history 1"
+EDITION = "history 2"
 """Part of each layer's digest: triggers are made anew when it changes."""
 IDS_AT_MOST = 1000
 CELLS_AT_MOST = 256
+BOXES_AT_MOST = 50
 OWN_COLUMNS = {
     "ended_change": ("bigint NOT NULL", "The change that replaced or deleted the row"),
     "released": ("boolean NOT NULL", "Whether the public may see it: never again once the item was withheld"),
@@ -51,22 +53,26 @@ SELECT a.count, CASE WHEN a.count <= {ids} THEN (SELECT array_agg(DISTINCT r.fid
     CASE WHEN NOT a.wide THEN (
         SELECT CASE WHEN count(*) <= {most} THEN array_agg(c.cell) END
         FROM (SELECT DISTINCT {cell} AS cell FROM {rows} AS r {cells} WHERE r.geom_3857 IS NOT NULL LIMIT {limit}) AS c
+    ) END,
+    CASE WHEN a.count <= {boxes} THEN (
+        SELECT array_agg(DISTINCT ARRAY[ST_XMin(r.geom), ST_YMin(r.geom), ST_XMax(r.geom), ST_YMax(r.geom)])
+        FROM {rows} AS r
     ) END
 FROM (SELECT count({counted}) AS count, ST_Extent(r.geom)::box2d AS bbox, coalesce(bool_or({wide}), false) AS wide
       FROM {rows} AS r) AS a
 """
 _SUMMARY_WITHOUT_GEOMETRY = """
 SELECT a.count, CASE WHEN a.count <= {ids} THEN (SELECT array_agg(DISTINCT r.fid) FROM {rows} AS r) END,
-    NULL::box2d, NULL::integer[]
+    NULL::box2d, NULL::integer[], NULL::double precision[]
 FROM (SELECT count({counted}) AS count FROM {rows} AS r) AS a
 """
 _LOG = """
-INSERT INTO leeward.changes (change, layer, operation, count, fids, bbox, cells, released_count, released_fids,
-    released_bbox, released_cells, import_id, author, reason)
-SELECT current_setting('leeward.change')::bigint, {layer}, {operation}, a.count, a.fids, a.bbox, a.cells,
+INSERT INTO leeward.changes (change, layer, operation, count, fids, bbox, cells, boxes, released_count, released_fids,
+    released_bbox, released_cells, released_boxes, import_id, author, reason)
+SELECT current_setting('leeward.change')::bigint, {layer}, {operation}, a.count, a.fids, a.bbox, a.cells, a.boxes,
     {released}, nullif(current_setting('leeward.import_id', true), '')::bigint, leeward.author(),
     nullif(current_setting('leeward.reason', true), '')
-FROM ({every}) AS a (count, fids, bbox, cells) {further}
+FROM ({every}) AS a (count, fids, bbox, cells, boxes) {further}
 WHERE a.count > 0
 """
 _FUNCTION = """
@@ -184,11 +190,14 @@ def _logged(definition: Definition, source: sql.Composable, operation: str, with
     """INSERT of one row of the log about the rows of a table or of a query in brackets."""
     twice = operation == "update"  # each row stands in the source as it was and as it is
     every = _summary(definition, source, twice)
-    names = ("count", "fids", "bbox", "cells")
+    names = ("count", "fids", "bbox", "cells", "boxes")
     of, further = "a", sql.SQL("")
     if withheld is not None:
         shown = sql.SQL("(SELECT * FROM {} AS s WHERE {} IS NOT TRUE)").format(source, sql.Identifier(withheld))
-        of, further = "r", sql.SQL(", ({}) AS r (count, fids, bbox, cells)").format(_summary(definition, shown, twice))
+        of, further = (
+            "r",
+            sql.SQL(", ({}) AS r (count, fids, bbox, cells, boxes)").format(_summary(definition, shown, twice)),
+        )
     return sql.SQL(_LOG).format(
         layer=sql.Literal(definition.id),
         operation=sql.Literal(operation),
@@ -216,6 +225,7 @@ def _summary(definition: Definition, source: sql.Composable, twice: bool) -> sql
         counted=counted,
         ids=sql.Literal(IDS_AT_MOST),
         most=sql.Literal(CELLS_AT_MOST),
+        boxes=sql.Literal(BOXES_AT_MOST),
         limit=sql.Literal(CELLS_AT_MOST + 1),
         cell=sql.SQL(CELL if point else "c.cell"),
         cells=sql.SQL("" if point else ", leeward.cells(r.geom_3857) AS c (cell)"),
@@ -281,3 +291,4 @@ def _body(
         )  # fmt: skip
     else:
         yield _logged(definition, source, operation, None) + sql.SQL(";")
+    yield from pyramid.appending(definition, operation)

@@ -15,7 +15,7 @@ import pyarrow.csv
 import shapely
 from numpy.typing import NDArray
 
-from layers import history
+from layers import history, pyramid
 from layers.database import Cursor, copy_rows, is_unique, one, rows, sql, statement
 from layers.definition import Definition
 from layers.grades import differing
@@ -350,6 +350,7 @@ class Staging:
             self.cursor.execute(make_index)
         self._switch_triggers("ENABLE")
         history.log_insert(self.cursor, self.definition)
+        pyramid.fill(self.cursor, self.definition)
         return self.count - taken_out
 
     def _update(self) -> int:

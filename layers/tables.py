@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from layers import history
+from layers import history, pyramid
 from layers.catalog import Catalog
 from layers.database import (
     AWAY,
@@ -26,6 +26,7 @@ from layers.database import (
 from layers.definition import Definition, Field
 from layers.errors import DefinitionError
 from layers.grades import generated_columns
+from layers.legend import fields_of_rules
 
 SAMPLE_SOURCE = "sample"
 LONGEST_NAME = 63
@@ -164,13 +165,15 @@ def _drop_views(layer: str) -> Iterator[sql.Composable]:
     for scope in (RELEASED_THEN, INTERNAL_THEN, RELEASED, INTERNAL):
         yield sql.SQL("DROP VIEW IF EXISTS {}").format(sql.Identifier(scope.schema, layer))
     for scope in (RELEASED, INTERNAL):
-        yield sql.SQL("DROP VIEW IF EXISTS {}").format(sql.Identifier(scope.past, layer))
+        for schema in (scope.past, scope.pyramid):
+            yield sql.SQL("DROP VIEW IF EXISTS {}").format(sql.Identifier(schema, layer))
 
 
 def _digest(catalog: Catalog, definition: Definition) -> str:
     lists = [catalog.codes_of(definition, field) for field in definition.fields.values() if field.codes]
     made = [column.comment for column in generated_columns(definition).values()]
-    text = definition.model_dump_json() + repr(lists) + repr(made) + repr(SYSTEM_COLUMNS) + history.EDITION + "tables 3"
+    text = definition.model_dump_json() + repr(lists) + repr(made) + repr(SYSTEM_COLUMNS) + "tables 3"
+    text += history.EDITION + pyramid.EDITION
     return hashlib.sha256(text.encode()).hexdigest()
 
 
@@ -202,6 +205,7 @@ def _make_or_alter(cursor: Cursor, catalog: Catalog, definition: Definition) -> 
         history.synchronise(cursor, definition, columns_of(definition), definition.public.withheld)
         for query in _view_statements(definition):
             cursor.execute(query)
+        pyramid.synchronise(cursor, definition)
     except AWAY:
         raise
     except DatabaseError as error:
@@ -262,11 +266,12 @@ def _statements(catalog: Catalog, definition: Definition, columns: Columns, empt
     elif "change" not in columns:
         yield from history.adoption(definition)
     yield from _drop_views(definition.id)
+    columns = dict(columns)
+    yield from _undrawn_statements(definition, columns)
     key_changed = _key_changed(definition, columns)
     if key_changed:
         yield sql.SQL("ALTER TABLE {} DROP COLUMN IF EXISTS item_key").format(name)
     yield from _geometry_statements(definition, columns, empty)
-    columns = dict(columns)
     yield from _stated_statements(definition, columns)
     yield from _uncomputed_statements(definition, columns)
     for field_name, field in definition.entered_fields.items():
@@ -283,13 +288,18 @@ def _statements(catalog: Catalog, definition: Definition, columns: Columns, empt
             yield sql.SQL("ALTER TABLE {} ADD COLUMN {} {} GENERATED ALWAYS AS ({}) STORED").format(
                 name, sql.Identifier(made), sql.SQL(column.type), column.expression
             )
+    for made, drawn in pyramid.generated_columns(definition).items():
+        if made not in columns:
+            yield sql.SQL("ALTER TABLE {} ADD COLUMN {} {} GENERATED ALWAYS AS ({}) STORED").format(
+                name, sql.Identifier(made), sql.SQL(drawn.type), drawn.expression
+            )
     yield from index_statements(definition)
     yield from _comment_statements(definition)
 
 
 def _retired(definition: Definition, columns: Columns) -> list[str]:
     """The columns of fields that the definition has no more."""
-    known = {*SYSTEM_COLUMNS, *definition.fields, "geom", "geom_3857", "item_key"}
+    known = {*SYSTEM_COLUMNS, *definition.fields, *pyramid.GENERATED, "geom", "geom_3857", "item_key"}
     return [name for name, column in columns.items() if name not in known and column.required]
 
 
@@ -376,6 +386,18 @@ def _uncomputed_statements(definition: Definition, columns: Columns) -> Iterator
             yield alter + sql.SQL("ALTER COLUMN {} DROP EXPRESSION").format(sql.Identifier(name))
 
 
+def _undrawn_statements(definition: Definition, columns: Columns) -> Iterator[sql.Composable]:
+    """Drop the columns drawn at low zooms that are no more as they should be, or rest on what changes its type."""
+    made = pyramid.generated_columns(definition)
+    rests_on = fields_of_rules(definition) & set(definition.entered_fields)
+    retyped = any(n in columns and columns[n].type != definition.fields[n].column_type for n in rests_on)
+    moved = _geometry_change(definition, columns) is not None
+    for name in pyramid.GENERATED:
+        if name in columns and (retyped or moved or name not in made or columns[name].comment != made[name].comment):
+            yield sql.SQL("ALTER TABLE {} DROP COLUMN {}").format(table(definition), sql.Identifier(name))
+            del columns[name]
+
+
 def _column_statements(
     definition: Definition, name: str, field: Field, before: Column | None
 ) -> Iterator[sql.Composable]:
@@ -451,6 +473,11 @@ def index_expressions(definition: Definition) -> dict[str, sql.Composable]:
         indexes[f"{definition.id}_geom"] = sql.SQL("USING gist (geom)")
         indexes[f"{definition.id}_geom_3857"] = sql.SQL("USING gist (geom_3857)")
         indexes[f"{definition.id}_geography"] = sql.SQL("USING gist ((geom::geography))")
+    for name, drawn in pyramid.generated_columns(definition).items():
+        if drawn.indexed:
+            indexes[f"{definition.id}_{name}"] = sql.SQL("USING gist ({0}) WHERE {0} IS NOT NULL").format(
+                sql.Identifier(name)
+            )
     for name, field in definition.fields.items():
         if field.index:
             indexes[f"{definition.id}_{name}"] = sql.SQL("({})").format(sql.Identifier(name))
@@ -470,6 +497,7 @@ def _comment_statements(definition: Definition) -> Iterator[sql.Composable]:
         private = "" if field.public else " (not public)"
         comments[name] = f"{field.label.zh} / {field.label.en}{unit}{private}"
     comments |= {name: column.comment for name, column in generated_columns(definition).items()}
+    comments |= {name: column.comment for name, column in pyramid.generated_columns(definition).items()}
     for name, comment in comments.items():
         yield sql.SQL("COMMENT ON COLUMN {}.{} IS {}").format(
             table(definition), sql.Identifier(name), sql.Literal(comment)
@@ -483,6 +511,7 @@ def _view_statements(definition: Definition) -> Iterator[sql.Composable]:
     withheld = definition.public.withheld
     shown = sql.SQL("{} IS NOT TRUE").format(sql.Identifier(withheld)) if withheld else sql.SQL("true")
     true = sql.SQL("true")
+    drawn = list(pyramid.generated_columns(definition))
     now, then = sql.SQL("SELECT {} FROM {} WHERE {}"), sql.SQL(history.THEN)
     for scope, form, names, here, before, words in (
         (RELEASED, now, public, shown, true, "Public fields of the public rows of"),
@@ -490,7 +519,7 @@ def _view_statements(definition: Definition) -> Iterator[sql.Composable]:
         (RELEASED_THEN, then, public, shown, sql.SQL("released"), "Public fields of what were the public rows of"),
         (INTERNAL_THEN, then, every, true, true, "Every field of what were the rows of"),
     ):
-        columns = sql.SQL(", ").join(map(sql.Identifier, names))
+        columns = sql.SQL(", ").join(map(sql.Identifier, [*names, *drawn] if form is now else names))
         if form is now:
             query = form.format(columns, table(definition), here)
         else:

@@ -79,14 +79,14 @@ def explained(readers: Readers, text: str, values: tuple[Any, ...], types: str) 
 
 def test_a_tile_uses_the_index(many: Readers) -> None:
     text = tiles._text(many, catalog(), ("shelters",), 14)
-    told = explained(many, text, tiles.bounds(14, 12992, 6920), tiles.TYPES)
+    told = explained(many, text, tiles.values_of(14, 12992, 6920), tiles.TYPES)
     assert told.count("shelters_geom_3857") >= 2
     assert "Seq Scan on shelters" not in told
 
 
 def test_a_tile_of_an_earlier_moment_uses_both_indexes(then: Readers) -> None:
     text = tiles._text(then, catalog(), ("shelters",), 14)
-    told = explained(then, text, tiles.bounds(14, 12992, 6920), tiles.TYPES)
+    told = explained(then, text, tiles.values_of(14, 12992, 6920), tiles.TYPES)
     assert told.count("shelters_geom_3857") >= 2
     assert told.count("shelters_history_geom") >= 2
     assert "Seq Scan on shelters" not in told
