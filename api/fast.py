@@ -11,7 +11,7 @@ import asyncio
 import contextvars
 import hashlib
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -116,26 +116,26 @@ class FastPath:
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         private = bears_credentials(scope["headers"])
         sending = self._with_headers(send, bodiless=scope["method"] == "HEAD", private=private)
-        watched = Watched(receive)
-        if scope["method"] in ("GET", "HEAD"):
+        reading = scope["method"] in ("GET", "HEAD")
+        if reading:
             scope = {**scope, "method": "GET"}
-            ASKER.set(watched.asker)
-            receive = watched.receive
         try:
             if "\0" in scope["path"]:
                 raise NotFound(
                     "there is nothing here: the address holds a NUL character", expected="an address of /api"
                 )
             if scope["method"] == "GET" and scope["path"].startswith("/tiles/") and scope["path"].endswith(".mvt"):
-                await self._vector_tile(scope, sending, watched)
+                await self._vector_tile(scope, receive, sending)
                 return
-            response = await self._response(scope, watched)
+            response = await self._response(scope, receive)
         except Exception as error:
             response = problem_of(error)
-        try:
+        if response is not None or not reading:
             await (response or self.app)(scope, receive, sending)
-        finally:
-            watched.end()
+            return
+        with Watched(receive) as watched:
+            ASKER.set(watched.asker)
+            await self.app(scope, watched.receive, sending)
 
     def _with_headers(self, send: Send, *, bodiless: bool, private: bool) -> Send:
         """Headers that every answer has; an answer to somebody who has signed in is kept by nobody else."""
@@ -155,7 +155,7 @@ class FastPath:
 
         return sending
 
-    async def _response(self, scope: Scope, watched: Watched) -> Response | None:
+    async def _response(self, scope: Scope, receive: Receive) -> Response | None:
         """The answer to a request that has a fast path; None for the others."""
         path: str = scope["path"]
         if scope["method"] != "GET":
@@ -163,7 +163,12 @@ class FastPath:
         if path == "/nearest":
             given = given_in(scope["query_string"])
             view = await self._view(scope)
-            return await watched.unless_gone(self._run(nearest.answer, view.readers, given))
+            asker = Asker()
+            ASKER.set(asker)
+            work = asyncio.create_task(self._run(nearest.answer, view.readers, given))
+            if not await _is_waited_for(work, receive):
+                await self._leave(asker)
+            return await work
         if path.startswith("/rasters/") and path.endswith(".png"):
             refuse(given_in(scope["query_string"]))
             return await self._raster_tile(scope, path)
@@ -189,7 +194,7 @@ class FastPath:
 
     # --- vector tiles
 
-    async def _vector_tile(self, scope: Scope, send: Send, watched: Watched) -> None:
+    async def _vector_tile(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send a tile that is not kept, or whose asker has signed in."""
         private, tag, packed = _asked(scope["headers"])
         path, query = scope["path"], _without_version(scope["query_string"])
@@ -206,7 +211,7 @@ class FastPath:
             entry = Entry(b"", known_tag, self._tile_headers(known_tag, ()))
         if entry is None:
             try:
-                entry = await self._made(key, door, layers, place, given, watched)
+                entry = await self._made(key, door, layers, place, given, receive)
             except Unavailable:
                 entry = self.tiles.get(key)
                 if entry is None:
@@ -222,7 +227,7 @@ class FastPath:
         return version is not None and not door.followed.changed_since(version, layers, place)
 
     async def _made(
-        self, key: TileKey, door: Door, layers: tuple[str, ...], place: Place, given: dict[str, str], watched: Watched
+        self, key: TileKey, door: Door, layers: tuple[str, ...], place: Place, given: dict[str, str], receive: Receive
     ) -> Entry:
         """A tile made anew: once, however many ask for it; ended when all of them have gone away."""
         work = self._works.get(key)
@@ -231,15 +236,25 @@ class FastPath:
             ASKER.set(asker)
             work = Work(asyncio.create_task(self._make(key, door, layers, place, given)), asker)
             self._works[key] = work
-            work.task.add_done_callback(lambda _: self._works.pop(key, None))
+            work.task.add_done_callback(lambda task: self._done(key, task))
         work.waiting += 1
-        try:
-            return await watched.unless_gone(asyncio.shield(work.task))
-        finally:
+        if not await _is_waited_for(work.task, receive):
             work.waiting -= 1
-            if work.waiting == 0 and not work.task.done():
+            if work.waiting == 0:
                 self._works.pop(key, None)
-                await asyncio.get_running_loop().run_in_executor(None, work.asker.leave)
+                await self._leave(work.asker)
+        return await asyncio.shield(work.task)
+
+    def _done(self, key: TileKey, task: asyncio.Task[Entry]) -> None:
+        work = self._works.get(key)
+        if work is not None and work.task is task:
+            del self._works[key]
+        if not task.cancelled():
+            task.exception()  # those who asked may all have gone away
+
+    async def _leave(self, asker: Asker) -> None:
+        """End what nobody waits for any more."""
+        await asyncio.get_running_loop().run_in_executor(None, asker.leave)
 
     async def _make(
         self, key: TileKey, door: Door, layers: tuple[str, ...], place: Place, given: dict[str, str]
@@ -373,52 +388,43 @@ class FastPath:
         return Response(entry.body, headers=headers, media_type=rasters.MEDIA_TYPE)
 
 
+async def _is_waited_for(work: asyncio.Task[Result], receive: Receive) -> bool:
+    """Whether somebody is still there when a piece of work is done; returns as soon as they are not."""
+    while not work.done():
+        message = asyncio.ensure_future(receive())
+        await asyncio.wait({work, message}, return_when=asyncio.FIRST_COMPLETED)
+        if not message.done():
+            message.cancel()
+        elif message.result()["type"] == "http.disconnect":
+            return work.done()
+    return True
+
+
 class Watched:
-    """A request whose asker may go away: then nobody works for it any more."""
+    """A request that is handed on: when its asker goes away, nobody works for it any more."""
 
     def __init__(self, receive: Receive) -> None:
         self.asker = Asker()
         self._receive = receive
         self._messages: asyncio.Queue[Message] = asyncio.Queue()
-        self._gone = asyncio.Event()
-        self._task: asyncio.Task[None] | None = None
+
+    def __enter__(self) -> Watched:
+        self._task = asyncio.create_task(self._look())
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._task.cancel()
 
     async def receive(self) -> Message:
-        """The next message of the request; looked for from the first call on, also while nobody waits."""
-        self._watch()
+        """The next message of the request."""
         return await self._messages.get()
 
-    async def unless_gone(self, work: Awaitable[Result]) -> Result:
-        """What is worked at, unless the asker goes away before it is there."""
-        self._watch()
-        gone = asyncio.ensure_future(self._gone.wait())
-        doing = asyncio.ensure_future(work)
-        try:
-            await asyncio.wait({doing, gone}, return_when=asyncio.FIRST_COMPLETED)
-            if doing.done():
-                return doing.result()
-            raise Unavailable("who asked has gone away")
-        finally:
-            gone.cancel()
-            if not doing.done():
-                doing.cancel()
-
-    def end(self) -> None:
-        """Watch no more."""
-        if self._task is not None:
-            self._task.cancel()
-
-    def _watch(self) -> None:
-        if self._task is None:
-            self._task = asyncio.create_task(self._look())
-
     async def _look(self) -> None:
-        while not self._gone.is_set():
+        message: Message = {"type": ""}
+        while message["type"] != "http.disconnect":
             message = await self._receive()
-            if message["type"] == "http.disconnect":
-                self._gone.set()
-                await asyncio.get_running_loop().run_in_executor(None, self.asker.leave)
             self._messages.put_nowait(message)
+        await asyncio.get_running_loop().run_in_executor(None, self.asker.leave)
 
 
 def _asked(headers: list[tuple[bytes, bytes]]) -> tuple[bool, bytes, bool]:

@@ -119,16 +119,16 @@ def _fill(bench: str, rows: int) -> None:
 
 
 @contextmanager
-def serving(bench: str) -> Iterator[str]:
-    """The address of the service with two workers."""
+def serving(bench: str, workers: int = 2, **settings_of_it: str) -> Iterator[str]:
+    """The address of the service."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     command = [
         sys.executable, "-m", "uvicorn", "api.app:app_from_environment", "--factory", "--host", "127.0.0.1",
-        "--port", str(port), "--workers", "2", "--no-access-log", "--log-level", "warning",
+        "--port", str(port), "--workers", str(workers), "--no-access-log", "--log-level", "warning",
     ]  # fmt: skip
-    environment = {**os.environ, "LEEWARD_SERVED_DATABASE_URL": bench}
+    environment = {**os.environ, "LEEWARD_SERVED_DATABASE_URL": bench, **settings_of_it}
     process = subprocess.Popen(command, env=environment)
     address = f"http://127.0.0.1:{port}"
     try:

@@ -15,6 +15,7 @@ GROUPS = {
     "import": ["benchmarks.imports"],
     "nearest": ["benchmarks.agreement", "benchmarks.nearest"],
     "store": ["benchmarks.store"],
+    "tiles": ["benchmarks.tiles"],
 }
 
 

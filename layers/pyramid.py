@@ -73,8 +73,8 @@ SELECT {sign} AS sign, fid, sample, {released} AS released, {rule} AS rule, {dot
     {persons} AS persons, {area_m2} AS area_m2
 FROM {rows} WHERE geom_3857 IS NOT NULL AND {dot_zoom} >= 0
 """
-_PERSONS = "least(greatest({}, 0), 1000000000000)::bigint"
-"""Sums stay within their type, whatever is entered."""
+_PERSONS = "CASE WHEN {0} IS NOT NULL THEN least(greatest({0}, 0), 1000000000000)::bigint END"
+"""Sums stay within their type, whatever is entered; what is unknown stays so."""
 _TOTAL = """
 SELECT coalesce(sum(count), 0)::bigint FROM {view} WHERE level = {level}
 """

@@ -28,7 +28,7 @@ class Settings(BaseModel):
     port: int = Field(default=8000, ge=1, le=65535)
     workers: int = Field(default=min(2, os.cpu_count() or 1), ge=1, le=64)
     pool_size: int = Field(default=8, ge=1, le=200, description="Database connections of one worker")
-    tile_cache_mb: int = Field(default=128, ge=1, description="Tiles that one worker keeps")
+    tile_cache_mb: int = Field(default=128, ge=0, description="Tiles that one worker keeps; 0: none")
     statement_timeout_ms: int = Field(default=15_000, ge=100)
     basemap_url: str | None = Field(default=None, description="An online raster basemap, {z}/{x}/{y} template")
     basemap_attribution: str = ""
