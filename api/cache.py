@@ -70,9 +70,13 @@ class Cache(Generic[Key]):
         """Keep an answer; the ones used longest ago go."""
         self.remove(key)
         self._entries[key] = entry
+        self._find(key, entry)
         self.bytes += len(entry.body) + OVERHEAD_BYTES
         while self.bytes > self.size_bytes and self._entries:
             self.remove(next(iter(self._entries)))
+
+    def _find(self, key: Key, entry: Entry) -> None:
+        """Make an answer one that can be found by more than its key."""
 
     def remove(self, key: Key) -> Entry | None:
         """Let an answer go."""
@@ -90,11 +94,7 @@ class TileCache(Cache[Key]):
         self._anywhere: dict[str, set[Key]] = defaultdict(set)
         self._placed: dict[str, dict[int, dict[tuple[int, int], set[Key]]]] = {}
 
-    def put(self, key: Key, entry: Entry) -> None:
-        """Keep a tile."""
-        super().put(key, entry)
-        if key not in self._entries:  # larger than the cache
-            return
+    def _find(self, key: Key, entry: Entry) -> None:
         for layer in entry.layers:
             if entry.place is None:
                 self._anywhere[layer].add(key)

@@ -31,7 +31,7 @@ from api.parameters import given_in, moment_of
 from api.routes import nearest
 from api.tile_query import conditions_of, refuse
 from layers.catalog import Catalog
-from layers.database import ASKER, Asker, Heard
+from layers.database import ASKER, RELEASED, Asker, Heard
 from layers.errors import NotFound, Unavailable
 from layers.rasters import rasters as all_rasters
 from layers.settings import settings
@@ -50,8 +50,8 @@ NO_CACHE = (b"cache-control", b"no-cache")
 PRIVATE = (b"cache-control", b"private, no-cache")
 GZIP = (b"content-encoding", b"gzip")
 STALE = (b"warning", b'110 - "Response is Stale"')
-TileKey = tuple[str, str, bytes]
-"""The schema that is read, the path and the query of a tile."""
+TileKey = tuple[str, bytes]
+"""The path and the query of a tile."""
 Result = TypeVar("Result")
 
 
@@ -66,13 +66,20 @@ class Work:
 
 @dataclass
 class Door:
-    """What one scope has to do with tiles: its view, the log as it sees it, since when it has not been heard of."""
+    """What one scope has to do with tiles: those that are kept, the log as it sees it, since when nothing was heard."""
 
     view: View
     followed: Followed
+    tiles: TileCache[TileKey]
     lost_at: float | None = field(default_factory=time.monotonic)
     heard: asyncio.Event = field(default_factory=asyncio.Event)
+    works: dict[TileKey, Work] = field(default_factory=dict)
     unfolded: dict[str, int] = field(default_factory=dict)
+
+    def kept(self, path: str, query: bytes) -> Entry | None:
+        """A tile that may be given out as it is."""
+        entry = self.tiles.get((path, _without_version(query)))
+        return None if entry is None or (entry.stale and self.lost_at is None) else entry
 
 
 class FastPath:
@@ -82,11 +89,9 @@ class FastPath:
         self.app = app
         self.context = context
         self.headers = headers
-        self.tiles: TileCache[TileKey] = TileCache(settings().tile_cache_mb << 20)
         self.rasters: Cache[str] = Cache(RASTER_CACHE_BYTES)
         self._threads = ThreadPoolExecutor(settings().pool_size, thread_name_prefix="fast")
         self._waiting = 0
-        self._works: dict[TileKey, Work] = {}
         self._doors: dict[str, Door] = {}
         self._epoch = ""
         self._known: Catalog | None = None
@@ -100,18 +105,12 @@ class FastPath:
         if scope["method"] == "GET" and path.startswith("/tiles/"):
             private, tag, packed = _asked(scope["headers"])
             if not private:
-                entry = self._kept("released", path, scope["query_string"])
-                if entry is not None:
-                    await self._send_tile(send, entry, tag, packed=packed, private=False, door=self._doors["released"])
+                door = self._doors.get(RELEASED.schema)
+                entry = door.kept(path, scope["query_string"]) if door is not None else None
+                if door is not None and entry is not None:
+                    await self._send_tile(send, entry, tag, packed=packed, private=False, door=door)
                     return
         await self._answer(scope, receive, send)
-
-    def _kept(self, schema: str, path: str, query: bytes) -> Entry | None:
-        """A tile that may be given out as it is."""
-        entry = self.tiles.get((schema, path, _without_version(query)))
-        if entry is None or (entry.stale and self._doors[schema].lost_at is None):
-            return None
-        return entry
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         private = bears_credentials(scope["headers"])
@@ -204,8 +203,8 @@ class FastPath:
         layers = tiles.layers_of(view.catalog, names)
         place = Place(*tiles.address_of(zoom, column, row))
         door = self._door(view)
-        key = (view.readers.scope.schema, path, query)
-        entry = self._kept(*key)
+        key = (path, query)
+        entry = door.kept(*key)
         if entry is None and self._is_unchanged(door, tag, layers, None if "as_of" in given else place):
             known_tag = tag.decode("latin-1")
             entry = Entry(b"", known_tag, self._tile_headers(known_tag, ()))
@@ -213,7 +212,7 @@ class FastPath:
             try:
                 entry = await self._made(key, door, layers, place, given, receive)
             except Unavailable:
-                entry = self.tiles.get(key)
+                entry = door.tiles.get(key)
                 if entry is None:
                     raise
         await self._send_tile(send, entry, tag, packed=packed, private=private, door=door, given=True)
@@ -230,25 +229,25 @@ class FastPath:
         self, key: TileKey, door: Door, layers: tuple[str, ...], place: Place, given: dict[str, str], receive: Receive
     ) -> Entry:
         """A tile made anew: once, however many ask for it; ended when all of them have gone away."""
-        work = self._works.get(key)
+        work = door.works.get(key)
         if work is None:
             asker = Asker()
             ASKER.set(asker)
             work = Work(asyncio.create_task(self._make(key, door, layers, place, given)), asker)
-            self._works[key] = work
-            work.task.add_done_callback(lambda task: self._done(key, task))
+            door.works[key] = work
+            work.task.add_done_callback(lambda task: self._done(door, key, task))
         work.waiting += 1
         if not await _is_waited_for(work.task, receive):
             work.waiting -= 1
             if work.waiting == 0:
-                self._works.pop(key, None)
+                door.works.pop(key, None)
                 await self._leave(work.asker)
         return await asyncio.shield(work.task)
 
-    def _done(self, key: TileKey, task: asyncio.Task[Entry]) -> None:
-        work = self._works.get(key)
+    def _done(self, door: Door, key: TileKey, task: asyncio.Task[Entry]) -> None:
+        work = door.works.get(key)
         if work is not None and work.task is task:
-            del self._works[key]
+            del door.works[key]
         if not task.cancelled():
             task.exception()  # those who asked may all have gone away
 
@@ -278,7 +277,7 @@ class FastPath:
         )
         heard_of = version is not None and door.lost_at is None
         if heard_of and not door.followed.changed_since(version or 0, layers, entry.place):
-            self.tiles.put(key, entry)
+            door.tiles.put(key, entry)
         return entry
 
     def _tile_headers(self, etag: str, coarser: tuple[str, ...]) -> Headers:
@@ -300,7 +299,7 @@ class FastPath:
             age = int(time.monotonic() - (entry.made_at if entry.stale else max(door.lost_at, entry.made_at)))
             headers += [(b"age", str(age).encode()), STALE]
         body, status = entry.body, 200
-        if entry.etag and entry.etag.encode() in tag:
+        if entry.etag and (entry.etag.encode() in tag or tag.strip() == b"*"):
             body, status = b"", 304
         elif not body:
             status = 204
@@ -325,8 +324,10 @@ class FastPath:
         """What a view has to do with tiles; the first call begins to follow the change log."""
         if not self._doors:
             context = self.context()
-            for each in (context.public, context.internal):
-                self._doors[each.readers.scope.schema] = Door(each, Followed(each.readers))
+            for each, quarters in ((context.public, 3), (context.internal, 1)):
+                size = settings().tile_cache_mb << 18
+                door = Door(each, Followed(each.readers), TileCache(quarters * size))
+                self._doors[each.readers.scope.schema] = door
             loop = asyncio.get_running_loop()
             context.feed.follow(lambda heard: self._heard(heard, loop))
         return self._doors[view.readers.scope.schema]
@@ -352,7 +353,7 @@ class FastPath:
         door.lost_at = None
 
     def _drop(self, door: Door, change: Change) -> None:
-        self.tiles.drop(change, keep_added=True)
+        door.tiles.drop(change, keep_added=True)
         if door.view.readers.scope.public:
             return
         door.unfolded[change.layer] = door.unfolded.get(change.layer, 0) + 1

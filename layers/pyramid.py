@@ -67,6 +67,7 @@ JOIN generate_series({coarsest}, {finest}) AS l (level) ON c.dot_zoom >= l.level
 GROUP BY 1, 2, 3, 4, 5
 HAVING (sum(c.count), sum(c.x), sum(c.y), bit_xor(c.fid), sum(c.persons), sum(c.persons_unknown), sum(c.area_m2))
     <> (0, 0, 0, 0, 0, 0, 0)
+ORDER BY 1, 2
 """
 _ITEMS = """
 SELECT {sign} AS sign, fid, sample, {released} AS released, {rule} AS rule, {dot_zoom} AS dot_zoom, {at} AS at,

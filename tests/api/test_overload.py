@@ -13,7 +13,7 @@ from tests.gis.rows import put
 
 def test_after_a_break_one_answer_fails_at_most(database: str, client: TestClient) -> None:
     put(database, "shelters", {"name": "s", "at": (1, 0)})
-    paths = ("/nearest?lon=0&lat=0", "/collections/shelters/items", "/tiles/shelters/2/2/1.mvt", "/search?q=s")
+    paths = ("/nearest?lon=0&lat=0", "/collections/shelters/items", "/tiles/shelters/2/2/2.mvt", "/search?q=s")
     assert [client.get(path).status_code for path in paths] == [200] * 4
     with transaction(database) as cursor:
         cursor.execute(
