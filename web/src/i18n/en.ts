@@ -252,6 +252,8 @@ export const en: Words = {
   board_empty: "No {layer} yet",
   list_empty: "Nothing fits this list",
   filter_name: "Filter by name",
+  filter_flag: "doubtful",
+  flag_geometry_repaired: "shape repaired",
   filter_remove: "Remove: {name}",
   filter_none: "Clear",
   columns: "Columns",

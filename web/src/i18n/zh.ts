@@ -250,6 +250,8 @@ export const zh = {
   board_empty: "还没有{layer}",
   list_empty: "没有符合条件的记录",
   filter_name: "按名称筛选",
+  filter_flag: "存疑",
+  flag_geometry_repaired: "图形已修复",
   filter_remove: "去掉条件：{name}",
   filter_none: "清除条件",
   columns: "列",
