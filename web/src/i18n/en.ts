@@ -65,6 +65,7 @@ export const en: Words = {
   places_unknown: "places unknown",
   suitable: "suits {hazard}",
   suitability_unknown: "suitability for {hazard} unknown",
+  record_age: "record {age}",
   age_now: "just now",
   age_min: "{n} min ago",
   age_h: "{n} h ago",

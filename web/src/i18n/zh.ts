@@ -63,6 +63,7 @@ export const zh = {
   places_unknown: "余量不详",
   suitable: "适用：{hazard}",
   suitability_unknown: "是否适用{hazard}不详",
+  record_age: "资料 {age}",
   age_now: "刚刚",
   age_min: "{n} 分钟前",
   age_h: "{n} 小时前",
