@@ -43,9 +43,11 @@ RUNS = 3
 CLIENTS = 8
 CONNECTIONS = 16
 ROWS = """
-INSERT INTO layers.shelters (source, name, class, status, capacity_persons, occupancy_persons, suitable_hazards, geom)
+INSERT INTO layers.shelters (
+    source, name, class, status, capacity_persons, occupancy_persons, occupancy_stated_at, suitable_hazards, geom
+)
 SELECT 'bench', 'shelter ' || n, (ARRAY['emergency', 'short', 'long', 'hut'])[1 + n %% 4],
-    (ARRAY['open', 'open', 'standby', 'closed'])[1 + n %% 7 %% 4], 50 + n %% 900, n %% 300,
+    (ARRAY['open', 'open', 'standby', 'closed'])[1 + n %% 7 %% 4], 50 + n %% 900, n %% 300, now(),
     CASE WHEN n %% 3 > 0 THEN ARRAY['landslide', 'earthquake'] END, geom
 FROM (
     SELECT n, ST_SetSRID(ST_MakePoint(%(west)s + random() * %(width)s, %(south)s + random() * %(height)s), 4326) AS geom
@@ -53,6 +55,8 @@ FROM (
 ) AS points
 ORDER BY ST_GeoHash(geom, 6)
 """
+FRESH = "SELECT count(*) FROM layers.shelters WHERE occupancy_stated_at > now() - interval '12 hours'"
+"""Rows whose occupancy still counts as known: an older one is unknown, and nothing would be full."""
 
 
 def measures(rows: int = 1_000_000, seconds: int = 8) -> Iterator[dict[str, Any]]:
@@ -81,7 +85,7 @@ def measures(rows: int = 1_000_000, seconds: int = 8) -> Iterator[dict[str, Any]
 
 
 def _database(url: str, rows: int) -> str:
-    """The URL of the database with the points, which are made when they are not there."""
+    """The URL of the database with the points, which are made when they are not there or their occupancy is old."""
     bench = re.sub(r"/[^/?]*(\?|$)", rf"/{DATABASE}\1", url, count=1) if "@/" in url else _with_path(url)
     connection = psycopg2.connect(url)
     connection.autocommit = True
@@ -92,7 +96,7 @@ def _database(url: str, rows: int) -> str:
     connection.close()
     migrate(bench)
     with transaction(bench) as cursor:
-        cursor.execute("SELECT count(*) FROM layers.shelters")
+        cursor.execute(FRESH)
         (present,) = cursor.fetchone()
     if present != rows:
         _fill(bench, rows)

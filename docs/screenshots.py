@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import BrowserContext, Page, sync_playwright
 
 HERE = Path(__file__).parent
 ARGUMENTS = [
@@ -30,9 +30,15 @@ PICTURES = {
     "map-en": ((1440, 900), "light", "/?lang=en"),
     "phone-zh": ((390, 844), "light", f"/?{INCIDENT}&lang=zh"),
     "phone-en": ((390, 844), "light", f"/?{INCIDENT}&lang=en"),
+    "board-zh": ((1440, 900), "light", "/?w=registry&lang=zh"),
+    "board-en-dark": ((1440, 900), "dark", "/?w=registry&lang=en"),
 }
-IN_README = ("incident-zh", "incident-en-dark", "phone-zh")
+IN_README = ("incident-zh", "incident-en-dark", "phone-zh", "board-zh")
+ACCOUNT = "demo-editor"
 DRAWN = "window.leeward && leeward.map.loaded() && leeward.map.areTilesLoaded() && !leeward.map.isMoving()"
+
+
+HOME = HERE.parent / ".leeward" / "pictures"
 
 
 @contextmanager
@@ -42,8 +48,7 @@ def sample_server() -> Iterator[str]:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     address = f"http://127.0.0.1:{port}"
-    home = HERE.parent / ".leeward" / "pictures"
-    environment = {**os.environ, "LEEWARD_HOME": str(home), "LEEWARD_PORT": str(port), "LEEWARD_WORKERS": "1"}
+    environment = {**os.environ, "LEEWARD_HOME": str(HOME), "LEEWARD_PORT": str(port), "LEEWARD_WORKERS": "1"}
     process = subprocess.Popen([Path(sys.executable).parent / "leeward", "demo"], env=environment)
     try:
         _wait(address, process)
@@ -62,6 +67,15 @@ def _wait(address: str, process: subprocess.Popen[bytes]) -> None:
         except (urllib.error.URLError, OSError):
             time.sleep(0.2)
     raise SystemExit("the service did not start")
+
+
+def _sign_in(context: BrowserContext, address: str) -> None:
+    """Sign in to an account of the demo, whose password stands in its file."""
+    lines = (HOME / "demo-accounts.txt").read_text(encoding="utf-8").splitlines()
+    password = next(line.split()[2] for line in lines if line.startswith(f"{ACCOUNT} "))
+    answer = context.request.post(f"{address}/session", data={"name": ACCOUNT, "password": password})
+    if not answer.ok:
+        raise SystemExit(f"signing in failed: {answer.text()}")
 
 
 def _until_drawn(page: Page) -> None:
@@ -87,12 +101,16 @@ def main(folder: Path | None) -> None:
                 viewport={"width": width, "height": height}, color_scheme=scheme, reduced_motion="reduce",
                 device_scale_factor=1 if width > 500 else 2,
             )  # fmt: skip
+            if "w=registry" in link:
+                _sign_in(context, address)
             page = context.new_page()
             page.goto(address + link)
             _until_drawn(page)
             if "at=" in link:
                 page.get_by_role("tab").first.wait_for()
                 _until_drawn(page)
+            if "w=registry" in link:
+                page.locator(".board-card").first.wait_for()
             page.screenshot(path=folder / f"{name}.png")
             print(folder / f"{name}.png")
             context.close()

@@ -33,6 +33,7 @@ TRUE, FALSE, NULL = sql.SQL("true"), sql.SQL("false"), sql.SQL("NULL")
 BY_INDEX = sql.SQL("i.geom::geography <-> (SELECT point FROM question)")
 BY_DISTANCE = sql.SQL("ST_Distance(i.geom::geography, (SELECT point FROM question), false)")
 LEVELS_OF_AREAS = "admin_level"
+CLOCKS_DIFFER_S = 300
 
 
 @dataclass(frozen=True)
@@ -439,13 +440,14 @@ def _stated_at(definition: Definition, field: str | None = None) -> sql.Composab
 
 
 def _occupancy(definition: Definition, scope: Scope) -> sql.Composable:
-    """The occupancy of an item i as far as it is known: one stated too long ago, or nobody knows when, is not."""
+    """The occupancy of an item i, unless it was stated too long ago, in the future, or nobody knows when."""
     name = _rules(definition).occupancy
     hours = definition.fields[name].stale_after_h if name is not None else None
     if hours is None:
         return _column(name)
-    return sql.SQL("CASE WHEN {} - {} <= make_interval(secs => {}) THEN {} END").format(
-        _moment(scope), _stated_at(definition, name), sql.Literal(hours * 3600), _column(name)
+    age = sql.SQL("extract(epoch FROM {} - {})").format(_moment(scope), _stated_at(definition, name))
+    return sql.SQL("CASE WHEN {} BETWEEN {} AND {} THEN {} END").format(
+        age, sql.Literal(-CLOCKS_DIFFER_S), sql.Literal(hours * 3600), _column(name)
     )
 
 
@@ -514,7 +516,13 @@ def _evidence(
         field = rules.closed.field
         cases["closed"] = sql.SQL(
             "json_build_object({}, {}, 'stated_at', {}, 'age_s', {}, 'source', i.source{})"
-        ).format(sql.Literal(field), _column(field), _column(rules.stated_at), _age(definition, shape.scope), wanted)
+        ).format(
+            sql.Literal(field),
+            _column(field),
+            _stated_at(definition, field),
+            _age(definition, shape.scope, field),
+            wanted,
+        )
     if rules.capacity is not None:
         cases["full"] = sql.SQL(
             "json_build_object('capacity_persons', {}, 'occupancy_persons', {}, 'places_persons', {},"

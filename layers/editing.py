@@ -40,6 +40,7 @@ from layers.tables import SAMPLE_SOURCE, table, view
 TEXT_AT_MOST = 20_000
 BATCH_AT_MOST = 10_000
 EDITED_LISTED = 20
+CLOCKS_DIFFER = datetime.timedelta(minutes=5)
 READ_ONLY = (*SYSTEM_PROPERTIES, "fid", "layer")
 PLACE_FLAGS = ("location_doubt", "geometry_repaired", "point_of_area")
 Feature = Mapping[str, Any]
@@ -315,11 +316,9 @@ def take_back(
         raise Conflict("the import wrote nothing, or before there was a change log", parameter="id")
     change = changes[0]
     names = {"layer": table(definition), "past": sql.Identifier(INTERNAL.past, definition.id)}
-    edited = rows(
-        cursor,
-        sql.SQL("SELECT DISTINCT fid FROM {past} WHERE change = %s AND import_id = %s ORDER BY fid").format(**names),
-        (change, import_id),
-    )
+    again = _as_left_again(cursor, definition, change, import_id)
+    query = "SELECT DISTINCT fid FROM {past} WHERE change = %s AND import_id = %s AND fid <> ALL (%s) ORDER BY fid"
+    edited = rows(cursor, sql.SQL(query).format(**names), (change, import_id, again))
     if edited and not leave_edited:
         raise Conflict(
             f"{len(edited)} rows of the import were written again since",
@@ -330,16 +329,30 @@ def take_back(
     query = sql.SQL(
         "UPDATE {layer} AS now SET ({columns}) = (SELECT {columns} FROM {past} AS p WHERE p.fid = now.fid"
         " AND p.ended_change = %s) FROM {past} AS was WHERE was.fid = now.fid AND was.ended_change = %s"
-        " AND now.change = %s AND now.import_id = %s"
+        " AND (now.change = %s OR now.fid = ANY (%s)) AND now.import_id = %s"
     ).format(columns=columns, **names)
-    cursor.execute(query, (change, change, change, import_id))
+    cursor.execute(query, (change, change, change, again, import_id))
     restored = cursor.rowcount
-    # a restored row bears this transaction's change: what still bears the import's was added by it
-    query = sql.SQL("DELETE FROM {layer} WHERE change = %s AND import_id = %s").format(**names)
-    cursor.execute(query, (change, import_id))
+    # a restored row bears this transaction's change: what else is as the import left it was added by it
+    query = sql.SQL(
+        "DELETE FROM {layer} WHERE (change = %s OR fid = ANY (%s)) AND import_id = %s"
+        " AND change <> current_setting('leeward.change')::bigint"
+    ).format(**names)
+    cursor.execute(query, (change, again, import_id))
     deleted = cursor.rowcount
     cursor.execute("UPDATE leeward.imports SET taken_back_at = now() WHERE id = %s", (import_id,))
     return TakenBack(deleted, restored, len(edited))
+
+
+def _as_left_again(cursor: Cursor, definition: Definition, change: int, import_id: int) -> list[int]:
+    """The items that were written again since an import and are as it left them: that was taken back in turn."""
+    columns = _restored_columns(definition)
+    now, then = (sql.SQL(", ").join(sql.Identifier(row, name) for name in columns) for row in ("now", "p"))
+    query = sql.SQL(
+        "SELECT p.fid FROM {past} AS p JOIN {layer} AS now ON now.fid = p.fid"
+        " WHERE p.change = %s AND p.import_id = %s AND ({now}) IS NOT DISTINCT FROM ({then})"
+    ).format(past=sql.Identifier(INTERNAL.past, definition.id), layer=table(definition), now=now, then=then)
+    return [fid for (fid,) in rows(cursor, query, (change, import_id))]
 
 
 # --- who may, and whether they saw what they change
@@ -473,6 +486,7 @@ def _values(
     """The values of the given properties in the types of their columns, and what is wrong with the others."""
     values: dict[str, Any] = {}
     faults: list[Fault] = []
+    stated = {"stated_at", *monitoring_fields(definition).values()}
     for name, value in properties.items():
         field = definition.fields.get(name)
         if field is None:
@@ -480,6 +494,8 @@ def _values(
         elif not field.computed:
             try:
                 values[name] = _value(cursor, known, definition, name, field, value)
+                if name in stated:
+                    _refuse_future(values[name])
             except InvalidValue as error:
                 faults.append(_fault(name, error.detail, error.expected))
     return values, faults
@@ -556,6 +572,12 @@ def _moment(value: Any) -> datetime.datetime:
     except (TypeError, ValueError, OverflowError):
         expected = "a moment such as 2026-11-20T14:20:00+08:00"
         raise InvalidValue(f"{str(value)[:40]!r} is not a moment", expected=expected) from None
+
+
+def _refuse_future(moment: datetime.datetime | None) -> None:
+    """Refuse to state what is to come: it would never grow old."""
+    if moment is not None and moment > datetime.datetime.now(datetime.UTC) + CLOCKS_DIFFER:
+        raise InvalidValue(f"{moment.isoformat()} lies in the future", expected="a moment that has passed")
 
 
 def _code(known: Catalog, definition: Definition, field: Field, value: Any) -> str | list[str] | None:

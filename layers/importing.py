@@ -277,13 +277,20 @@ class Run:
                 f"{self.path.name} has no columns for longitude and latitude; it has {', '.join(headings)[:500]}",
                 parameter="map",
                 expected="--map COLUMN=lon --map COLUMN=lat, or a column with WKT",
+                further=self._headings(),
             )
         if not self.columns.fields and not self.columns.flags:
             raise ImportRefused(
                 f"no column of {self.path.name} fits a field of {self.definition.id}",
                 parameter="map",
                 expected="--map COLUMN=FIELD; fields: " + ", ".join(self.definition.entered_fields),
+                further=self._headings(),
             )
+
+    def _headings(self) -> dict[str, Any]:
+        """What the file has, for those who then say what its columns are."""
+        headings = [heading for heading in self.table.headings if heading not in OWN_COLUMNS]
+        return {"headings": headings, "columns": self.report.columns, "sheets": self.table.parts}
 
     # --- reading
 

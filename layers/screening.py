@@ -40,6 +40,8 @@ ARCHIVE_ENDINGS = {".zip", ".gz", ".tgz", ".tar", ".7z", ".rar", ".bz2", ".xz", 
 DAMAGED = (
     zipfile.BadZipFile, zlib.error, struct.error, NotImplementedError, EOFError, OSError, RuntimeError, ValueError,
 )  # fmt: skip
+CONTROL = re.compile(rb"[\x00-\x08\x0e-\x1a]")
+"""Signs that stand in no text of a table."""
 SPREADSHEETS = ("xl/workbook.xml", "xl/workbook.bin")
 CRS = re.compile(rb'"crs"\s*:\s*(?=\{)')
 CRS_BYTES = 1 << 16
@@ -93,7 +95,7 @@ def _screen_text(path: Path, head: bytes) -> bool:
     if start.startswith(b"{"):
         _screen_geojson(path)
         return True
-    if b"\x00" in head[:512] and path.suffix.lower() not in TEXT_ENDINGS:
+    if CONTROL.search(head[:512]) and path.suffix.lower() not in TEXT_ENDINGS:
         raise ImportRefused(f"{path.name} is no file of a kind that can be uploaded", expected=READ)
     return False
 

@@ -145,6 +145,8 @@ def test_a_write_that_changes_nothing_is_no_change(send: Send) -> None:
         ({"suitable_hazards": "flood"}, "suitable_hazards", "no list"),
         ({"indoor": "yes"}, "indoor", "neither true nor false"),
         ({"stated_at": "yesterday"}, "stated_at", "not a moment"),
+        ({"stated_at": "2999-01-01T00:00:00Z"}, "stated_at", "lies in the future"),
+        ({"occupancy_stated_at": "2999-01-01T00:00:00Z"}, "occupancy_stated_at", "lies in the future"),
         ({"name": 5}, "name", "no text"),
         ({"name": "a\x00b"}, "name", "cannot be kept"),
         ({"name": "\ud800"}, "name", "half a character"),

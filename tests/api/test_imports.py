@@ -215,6 +215,23 @@ def test_a_whole_import(editor: TestClient, database: str) -> None:
     problem(editor.post(f"/imports/{number}/undo", json={}), 409, "conflict")
 
 
+def test_a_file_with_strange_headings_is_refused_with_them_and_then_read(editor: TestClient) -> None:
+    begun = editor.post(
+        "/imports?layer=shelters",
+        files={"file": ("a.csv", "场所,东,北\n甲,105.3,27.3\n")},
+        headers={"Prefer": "respond-async"},
+    )
+    token = begun.json()["id"]
+    while (status := editor.get(f"/imports/{token}").json())["state"] == "checking":
+        time.sleep(0.05)
+    assert status["state"] == "failed"
+    assert status["problem"]["headings"] == ["场所", "东", "北"]
+    assert status["problem"]["columns"] == {}
+    read = editor.post(f"/imports/{token}", json={"map": {"场所": "name", "东": "x", "北": "y"}}).json()
+    assert read["report"]["imported"] == 1
+    assert read["sample"]["features"][0]["geometry"]["coordinates"] == [105.3, 27.3]
+
+
 def test_an_import_is_taken_back_after_later_edits(editor: TestClient, database: str) -> None:
     first = tried(editor, "1,甲,105,27,10", "2,乙,105,27,20")
     editor.post(f"/imports/{first}/commit")
@@ -231,6 +248,18 @@ def test_an_import_is_taken_back_after_later_edits(editor: TestClient, database:
     assert answer.json() == {"deleted": 1, "restored": 1, "left": 2}
     capacities = "SELECT source_id, capacity_persons FROM layers.shelters ORDER BY 1"
     assert query(database, capacities) == [("1", 10), ("2", 99), ("4", 99)]
+
+
+def test_imports_are_taken_back_one_after_the_other(editor: TestClient, database: str) -> None:
+    numbers = []
+    for rows in (["1,甲,105,27,10", "2,乙,105,27,20"], ["1,甲,105,27,11", "2,乙,105,27,21", "3,丙,105,27,30"]):
+        token = tried(editor, *rows, on_conflict="update")
+        numbers.append(editor.post(f"/imports/{token}/commit").json()["import_id"])
+    first, second = numbers
+    assert problem(editor.post(f"/imports/{first}/undo"), 409, "conflict")["count"] == 2
+    assert editor.post(f"/imports/{second}/undo").json() == {"deleted": 1, "restored": 2, "left": 0}
+    assert editor.post(f"/imports/{first}/undo").json() == {"deleted": 2, "restored": 0, "left": 0}
+    assert query(database, "SELECT count(*) FROM layers.shelters") == [(0,)]
 
 
 def test_an_answer_at_once_and_the_rest_later(editor: TestClient) -> None:

@@ -88,7 +88,10 @@ def test_each_reason_with_its_evidence(database: str, readers: Readers) -> None:
     put(database, "risk_zones", {"name": "flood", "hazard": "flood", "at": square(0.55, -0.05, 0.1)})
     closed, full, unsuitable, inside, hut, flooded, last = put(
         database, "shelters",
-        {"name": "closed", "at": (0.1, 0), "status": "closed", "stated_at": "2026-01-01T00:00:00Z"},
+        {
+            "name": "closed", "at": (0.1, 0), "status": "closed", "stated_at": "2026-01-01T00:00:00Z",
+            "status_stated_at": ago(hours=2),
+        },
         {
             "name": "full", "at": (0.2, 0), "capacity_persons": 100, "occupancy_persons": 95,
             "occupancy_stated_at": ago(hours=1),
@@ -108,7 +111,7 @@ def test_each_reason_with_its_evidence(database: str, readers: Readers) -> None:
     evidence = {entry["name"]: entry["evidence"] for entry in answer["skipped"]}
     assert evidence["closed"]["status"] == "closed"
     assert evidence["closed"]["source"] == "test"
-    assert evidence["closed"]["age_s"] > 0
+    assert evidence["closed"]["age_s"] == pytest.approx(7200, abs=60), "how old the status is, not the item"
     full_up = {"capacity_persons": 100, "occupancy_persons": 95, "places_persons": 5, "places_wanted": 10}
     assert full_up.items() <= evidence["full"].items()
     assert evidence["unsuitable"]["hazard"] == "landslide"
@@ -180,6 +183,8 @@ def test_full(
         (None, 1, True, 1),
         (None, 25, False, 25),
         (None, None, False, None),
+        (-0.05, None, True, -0.05),  # clocks differ
+        (-1, None, False, -1),
     ],
 )
 def test_a_stale_occupancy_is_unknown(
@@ -199,7 +204,7 @@ def test_a_stale_occupancy_is_unknown(
 
 
 def test_the_occupancy_of_an_earlier_moment_was_fresh_then(database: str, readers: Readers) -> None:
-    counts = {"capacity_persons": 100, "occupancy_persons": 100, "occupancy_stated_at": ago(hours=-23)}
+    counts = {"capacity_persons": 100, "occupancy_persons": 100, "occupancy_stated_at": ago(hours=1)}
     put(database, "shelters", {"name": "s", "at": (1, 0), **counts})
     moment = datetime.now(UTC)
     assert [entry["reason"] for entry in ask(readers.at(moment))["skipped"]] == ["full"]

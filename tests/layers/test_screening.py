@@ -128,6 +128,7 @@ def test_xml_is_refused_whatever_it_is_called(tmp_path: Path, name: str, data: s
         (b"7z\xbc\xaf\x27\x1c", "packed (7z)"),
         (b"Rar!\x1a\x07", "packed (RAR)"),
         (b"\x89PNG\r\n\x1a\n\x00\x00", "no file of a kind"),
+        (b"\x89PNG\r\n\x1a\n", "no file of a kind"),
         (bytes(range(256)), "no file of a kind"),
         (b"SQLite format 3\x00" + b"x" * 200, "GeoPackage"),
         (b"PK\x03\x04" + b"x" * 200, "no end"),

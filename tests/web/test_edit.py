@@ -670,7 +670,9 @@ def test_phone_form_fits_and_a_vertex_goes_by_long_press(phone: Any) -> None:
     )
     assert small == [""], "the handle of the sheet alone"
     page.get_by_role("button", name="画面").tap()
-    phone.until("document.querySelector('.panel').getBoundingClientRect().height < 130")
+    phone.until("document.querySelector('.panel').getBoundingClientRect().height < 160")
+    head, foot = (page.locator(one).bounding_box() for one in (".edit h2", ".edit-foot"))
+    assert head["y"] + head["height"] <= foot["y"], "the low sheet shows whose form it is"
     for spot in [(100, 300), (280, 300), (250, 480), (120, 460)]:
         page.touchscreen.tap(*spot)
         page.wait_for_timeout(CLICK_MS)

@@ -48,6 +48,18 @@ def test_unknown_places_are_never_zero(app: Any) -> None:
         assert ("余量不详" if places is None else f"余 {places:,} 人") in row
 
 
+def test_places_say_how_old_they_are(app: Any) -> None:
+    app.open(LINK)
+    _ready(app)
+    words = {item["id"]: item["properties"] for item in _answer_of(app, "shelters")[0]}
+    aged = {key: one for key, one in words.items() if one["places_persons"] is not None}
+    assert aged
+    for key, one in aged.items():
+        row = app.page.locator(f'.row:has([data-row="{key}"])').inner_text()
+        age = app.page.evaluate("seconds => leeward.act.text.age(seconds)", one["occupancy_age_s"])
+        assert age in row
+
+
 def test_nearer_ones_not_chosen_stand_under_the_first(app: Any) -> None:
     app.open(LINK)
     _ready(app)

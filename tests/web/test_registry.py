@@ -106,6 +106,15 @@ def test_a_number_opens_its_list(editor: Any) -> None:
     editor.until(f"document.querySelector('.table-bar [role=status]')?.innerText === '共 {count} 条'")
 
 
+def test_doubtful_items_are_listed_by_what_is_doubtful(editor: Any) -> None:
+    editor.open(f"{REGISTRY}&as=table")
+    count = _count(editor, flags="grade_differs")
+    assert count > 0
+    editor.page.get_by_label("存疑").select_option("grade_differs")
+    editor.until(f"document.querySelector('.table-bar [role=status]')?.innerText === '共 {count} 条'")
+    assert editor.page.locator(".chip.filter").inner_text().startswith("填报等级与计算不符")
+
+
 def test_counties_open_their_lists(editor: Any) -> None:
     _board(editor)
     area = editor.ask(f"{LAYER}/board", limit=0)["by_area"][0]
@@ -522,6 +531,22 @@ def test_an_import_is_taken_back_from_the_list(editor: Any, tmp_path: Path) -> N
     assert editor.ask(f"{LAYER}/items/{fid}")["properties"]["trend"] == "导入后改过"
 
 
+def test_columns_that_were_not_recognised_are_said_by_the_user(editor: Any, tmp_path: Path) -> None:
+    strange = tmp_path / "strange.csv"
+    strange.write_text("代号,东,北\n甲,105.3,27.3\n", encoding="utf-8")
+    _board(editor)
+    _send(editor, strange)
+    page = editor.page
+    assert "没有认出经度和纬度列" in page.locator(".import-panel .warning").inner_text()
+    assert page.get_by_role("button", name="检查各行").is_disabled()
+    for heading, field in (("代号", "name"), ("东", "x"), ("北", "y")):
+        page.get_by_label(f"“{heading}”对应到").select_option(field)
+    editor.until("!document.querySelector('.import-panel .warning') && !document.querySelector('.uploading')")
+    page.get_by_role("button", name="检查各行").click()
+    page.locator(".import-counts").wait_for()
+    assert page.locator(".import-counts dd").all_inner_texts()[0] == "1"
+
+
 def test_a_file_that_cannot_be_read_is_refused_in_words(editor: Any, tmp_path: Path) -> None:
     _board(editor)
     wrong = tmp_path / "picture.gpkg"
@@ -529,7 +554,7 @@ def test_a_file_that_cannot_be_read_is_refused_in_words(editor: Any, tmp_path: P
     editor.page.get_by_role("button", name="导入", exact=True).click()
     editor.page.locator("input[type=file]").set_input_files(wrong)
     editor.page.locator(".import-panel .warning").wait_for()
-    assert len(editor.page.locator(".import-panel .warning").inner_text()) > 10
+    assert "picture.gpkg 不是可以导入的文件" in editor.page.locator(".import-panel .warning").inner_text()
     editor.page.keyboard.press("Escape")
     editor.page.locator(".board-card").first.wait_for()
 
@@ -555,6 +580,20 @@ def test_phone_board_is_one_state_at_a_time(new_page: Callable[..., Any]) -> Non
     phone.page.locator(".card .fields").wait_for()
     phone.page.get_by_role("button", name="处置").tap()
     phone.until("location.search.includes('w=respond')")
+
+
+def test_phone_shows_columns_and_the_locked_registry_whole(new_page: Callable[..., Any]) -> None:
+    phone = new_page(390, 844, has_touch=True, is_mobile=True)
+    phone.open(REGISTRY)
+    bar, words = (phone.page.locator(one).bounding_box() for one in (".search input", ".registry-main strong"))
+    assert words["y"] >= bar["y"] + bar["height"]
+    phone.sign_in(EDITOR)
+    phone.open(f"{REGISTRY}&as=table&state=overdue")
+    phone.page.get_by_role("button", name="列", exact=False).last.tap()
+    box = phone.page.locator(".column-choice .popup").bounding_box()
+    assert box["x"] >= 0
+    assert box["x"] + box["width"] <= 390
+    assert box["y"] + box["height"] <= 844 - 56
 
 
 def test_phone_registry_in_english_and_dark(new_page: Callable[..., Any]) -> None:

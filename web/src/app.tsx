@@ -62,10 +62,10 @@ export function App() {
   useEffect(() => { canvas?.setAttribute("aria-label", text.t("map_help")); }, [canvas, text.lang]);
   useEffect(() => {
     const tabs = state.phone && act.workspaces.length > 1 ? TABS : 0;
-    const height = state.phone ? sheetHeight(state.sheet, window.innerHeight - tabs) : 0;
+    const height = state.phone ? sheetHeight(state.sheet, window.innerHeight - tabs, state.editing !== null) : 0;
     document.documentElement.style.setProperty("--sheet", `${height}px`);
     act.view?.pad(state.sheet === "full" ? 0 : height + tabs);
-  }, [state.phone, state.sheet, act.view, state.account.name]);
+  }, [state.phone, state.sheet, state.editing === null, act.view, state.account.name]);
   const registry = act.shown === "registry";
   const locked = registry && !act.session.may("read");
   const busy = state.editing !== null || state.importing !== null;

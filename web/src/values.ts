@@ -79,30 +79,43 @@ export function ageOf(seconds: number | null | undefined, text: Text): Age {
   return { text: text.t("age_stale", { n: Math.max(1, Math.floor(seconds / 86400)) }), stale: true };
 }
 
-/** Seconds since a moment, or null when it is unknown. */
+/** How far clocks may differ: what is stated later than that cannot be. */
+const CLOCKS_DIFFER_S = 300;
+
+/** Seconds since a moment, or null when it is unknown or still to come. */
 export function secondsSince(iso: Value): number | null {
-  const moment = typeof iso === "string" ? Date.parse(iso) : Number.NaN;
-  return Number.isNaN(moment) ? null : Math.max(0, (Date.now() - moment) / 1000);
+  const seconds = typeof iso === "string" ? (Date.now() - Date.parse(iso)) / 1000 : Number.NaN;
+  return seconds >= -CLOCKS_DIFFER_S ? Math.max(0, seconds) : null;
 }
 
-/** Free places of a ranked item in words, or null when its layer has no capacity. */
-export function placesText(item: Ranked, text: Text): { text: string; known: boolean } | null {
-  if (!("places_persons" in item.properties)) return null;
-  const places = item.properties.places_persons;
-  return typeof places === "number" ? { text: text.t("places", { n: places }), known: true } : { text: text.t("places_unknown"), known: false };
+/** Free places of a ranked item in words, with the age of its occupancy where that is not the item's; null when its layer has no capacity. */
+export function placesText(item: Ranked, text: Text): { text: string; known: boolean; aged: boolean } | null {
+  const { places_persons: places, occupancy_persons: occupancy, occupancy_age_s: seconds, age_s } = item.properties;
+  if (places === undefined) return null;
+  const known = typeof places === "number";
+  const words = known ? text.t("places", { n: places }) : text.t("places_unknown");
+  const age = typeof seconds === "number" && typeof occupancy === "number" ? text.age(seconds) : null;
+  const aged = age !== null && ageOf(age_s, text).text !== age;
+  return { text: aged ? `${words} · ${age}` : words, known, aged };
+}
+
+/** How old a ranked item's data are, told apart from the age of its places. */
+export function ageOfItem(item: Ranked, text: Text): Age {
+  const age = ageOf(item.properties.age_s, text);
+  return !age.stale && placesText(item, text)?.aged ? { ...age, text: text.t("record_age", { age: age.text }) } : age;
 }
 
 /** One line an item for a chat or the radio: name, distance, direction, places, age. */
 export function answerText(items: Ranked[], nameOf: (item: Ranked) => string, text: Text): string {
   return items
     .map((item) => {
-      const { rank, distance_m, bearing_deg, age_s, sample } = item.properties;
+      const { rank, distance_m, bearing_deg, sample } = item.properties;
       const parts = [
         nameOf(item),
         text.t("line_distance", { d: text.distance(distance_m) }),
         text.t("line_direction", { direction: text.direction(bearing_deg) }),
         placesText(item, text)?.text,
-        ageOf(age_s, text).text,
+        ageOfItem(item, text).text,
         sample ? text.t("sample_notice") : undefined,
       ];
       return `${rank}. ${parts.filter((part) => part !== undefined).join(text.lang === "zh" ? "，" : ", ")}`;

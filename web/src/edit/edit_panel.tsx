@@ -106,6 +106,7 @@ function Editor({ collection, fid, feature, draft, restored }: Start & { collect
   const label = (name: string) => (name === GEOMETRY ? say("group_geometry") : (layer.fields.find((field) => field.name === name)?.label[lang] ?? name));
   const name = feature ? act.nameOf(feature, layerId) : collection.titles[lang];
   const titles = { layer: collection.titles[lang] };
+  const rolesText = (roles: string[]) => roles.map((role) => text.try(`role_${role}`, role)).join(lang === "zh" ? "、" : ", ");
 
   const change = (part: Partial<Form>, what: string) => {
     setSteps((now) => step(now, part, what));
@@ -164,12 +165,15 @@ function Editor({ collection, fid, feature, draft, restored }: Start & { collect
 
   /** Takes the eye and the focus to the first field that is wrong. */
   const showFirst = (names: string[]) => {
-    requestAnimationFrame(() => {
+    if (state.phone && state.sheet === "low") act.setSheet("full");
+    const show = () => {
       const wanted = [...(panel.current?.querySelectorAll<HTMLElement>("[data-field]") ?? [])].find((one) => names.includes(one.dataset.field ?? ""));
       wanted?.closest("details")?.setAttribute("open", "");
       wanted?.scrollIntoView({ block: "center" });
       (wanted?.querySelector<HTMLElement>("input, select, textarea") ?? wanted)?.focus({ preventScroll: true });
-    });
+    };
+    // The sheet has its new height a frame later.
+    requestAnimationFrame(() => { requestAnimationFrame(show); });
   };
 
   const finish = (result: Tagged) => {
@@ -200,7 +204,9 @@ function Editor({ collection, fid, feature, draft, restored }: Start & { collect
       const missing = member<string[]>(error, "missing");
       if (error instanceof Problem && error.type.endsWith("/step-refused")) setRefusal({ detail: error.message, missing: missing ?? [], clause: member(error, "clause"), roles: member<string[]>(error, "roles") ?? [] });
       const forbidden = error instanceof Problem && error.status === 403;
-      setStatus({ kind: "refused", text: forbidden ? say("forbidden", { detail: error.message }) : `${say("service_refused")}: ${reasonOf(error)}` });
+      const roles = member<string[]>(error, "roles");
+      const who = roles ? say("step_roles", { roles: rolesText(roles) }) : reasonOf(error);
+      setStatus({ kind: "refused", text: forbidden ? say("forbidden", { detail: who }) : `${say("service_refused")}: ${reasonOf(error)}` });
       showFirst([...errors.map((one) => one.field), ...(missing ?? [])]);
     }
   };
@@ -369,7 +375,7 @@ function Editor({ collection, fid, feature, draft, restored }: Start & { collect
             <strong>{say("step_refused", { step: taken?.label[lang] ?? refusal.detail })}</strong>
             {refusal.missing.length > 0 && <p>{say("step_lacks", { names: refusal.missing.map(label).join(lang === "zh" ? "、" : ", ") })}</p>}
             {refusal.clause && <p>{say("step_clause", { clause: refusal.clause[lang] })}</p>}
-            {refusal.roles.length > 0 && <p>{say("step_roles", { roles: refusal.roles.join(", ") })}</p>}
+            {refusal.roles.length > 0 && <p>{say("step_roles", { roles: rolesText(refusal.roles) })}</p>}
           </div>
         )}
         {(status.kind === "waiting" || (status.kind === "refused" && !refusal)) && (

@@ -3,9 +3,10 @@ import type { Field, Layer } from "../api";
 import { useApp } from "../context";
 import { type Datum, DATUMS } from "../coordinates";
 import { commitImport, type Report, type Trial } from "../registry/imports";
+import { refusalOf, sentence } from "../registry/reasons";
 import { Dialog } from "./dialog";
 import { editable } from "./form";
-import { reasonOf, tryImport } from "./requests";
+import { tryImport } from "./requests";
 import { kindsOf } from "./shape";
 import { csvOf, rowsOfTable } from "./table_text";
 import { useWords } from "./words";
@@ -102,7 +103,7 @@ export function PasteDialog({ layer, onClose }: Props) {
       const map = Object.fromEntries(headings.map((name) => [name, name]));
       setTried(await tryImport(layer, file, map, { ...(hasPlace && { crs: NAMES[datum] }), on_conflict: onConflict }));
     } catch (error) {
-      setWrong(reasonOf(error));
+      setWrong(refusalOf(error, state.lang));
     } finally {
       setBusy(false);
     }
@@ -115,7 +116,7 @@ export function PasteDialog({ layer, onClose }: Props) {
       imported(act, say, layer, report.import_id ?? 0, say("paste_committed", { n: written(report) }));
       onClose();
     } catch (error) {
-      setWrong(reasonOf(error));
+      setWrong(refusalOf(error, state.lang));
       setBusy(false);
     }
   };
@@ -165,7 +166,7 @@ export function PasteDialog({ layer, onClose }: Props) {
                       <tr key={index} class={refusal ? "rejected" : ""}>
                         <th scope="row" class="digits">{index + 1}</th>
                         {row.map((cell, column) => <td key={column} class={`${meanings[column] === "" ? "muted" : ""}${meanings[column] && columns.some((one) => one?.split(", ").includes(meanings[column] ?? "")) ? " bad" : ""}`}>{cell}</td>)}
-                        {tried && <td class="wrong">{refusal && <>{refusal.reason}{refusal.proposal && <span class="muted"> {say("paste_proposal")}: {refusal.proposal}</span>}</>}{cells.map((one) => <p key={one} class="unread">{one}</p>)}</td>}
+                        {tried && <td class="wrong">{refusal && <>{sentence(refusal.reason, state.lang)}{refusal.proposal && <span class="muted"> {say("paste_proposal")}: {refusal.proposal}</span>}</>}{cells.map((one) => <p key={one} class="unread">{one}</p>)}</td>}
                       </tr>
                     );
                   })}
@@ -177,7 +178,7 @@ export function PasteDialog({ layer, onClose }: Props) {
               <div class={tried.rejected.length > 0 ? "warning" : "restored"} role="status">
                 <strong>{say("paste_result", { n: count, m: tried.rejected.length })}</strong>
                 {tried.report.unchanged > 0 && <p>{say("paste_duplicates", { n: tried.report.unchanged })}</p>}
-                {tried.rejected.filter((one) => one.row - FIRST_ROW >= ROWS_SHOWN).slice(0, 20).map((one) => <p key={`${one.row}-${one.column}`}>{say("paste_row")} {one.row - FIRST_ROW + 1}: {one.reason}</p>)}
+                {tried.rejected.filter((one) => one.row - FIRST_ROW >= ROWS_SHOWN).slice(0, 20).map((one) => <p key={`${one.row}-${one.column}`}>{say("paste_row")} {one.row - FIRST_ROW + 1}: {sentence(one.reason, state.lang)}</p>)}
               </div>
             )}
           </>

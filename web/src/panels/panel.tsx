@@ -11,9 +11,13 @@ import { InView } from "./in_view";
 
 const SHEETS: Sheet[] = ["low", "half", "full"];
 
+const LOW_PX = 120;
+/** Handle, head and buttons of a form. */
+const LOW_WITH_FORM_PX = 152;
+
 /** Height of the sheet in CSS pixels. */
-export function sheetHeight(sheet: Sheet, window_px: number): number {
-  return sheet === "low" ? 120 : sheet === "half" ? Math.round(window_px * 0.45) : window_px - 64;
+export function sheetHeight(sheet: Sheet, window_px: number, form = false): number {
+  return sheet === "low" ? (form ? LOW_WITH_FORM_PX : LOW_PX) : sheet === "half" ? Math.round(window_px * 0.45) : window_px - 64;
 }
 
 /** The phone's sheet: dragged, or stepped by its handle. */

@@ -1,7 +1,7 @@
 import type { Ranked } from "../api";
 import { useApp } from "../context";
 import { refText } from "../url";
-import { ageOf, placesText, subtitleOf } from "../values";
+import { ageOfItem, placesText, subtitleOf } from "../values";
 import { CardBody } from "./card";
 
 /** How a row has moved since hazard or persons were changed. */
@@ -19,11 +19,11 @@ function Moved({ item }: { item: Ranked }) {
 /** One ranked item: number, name, distance and direction, places, suitability, age. */
 export function ResultRow({ item }: { item: Ranked }) {
   const { act, state, text } = useApp();
-  const { layer, fid, rank, distance_m, bearing_deg, age_s, suitability, sample } = item.properties;
+  const { layer, fid, rank, distance_m, bearing_deg, suitability, sample } = item.properties;
   const collection = act.collection(layer);
   const selected = state.selected !== null && refText(state.selected) === item.id;
   const places = placesText(item, text);
-  const age = ageOf(age_s, text);
+  const age = ageOfItem(item, text);
   const hazard = text.label(act.service.hazards, state.hazard ?? "");
   return (
     <li class={selected ? "row selected" : "row"}>

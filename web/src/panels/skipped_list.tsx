@@ -26,7 +26,8 @@ function reasonText({ layer, reason, evidence }: Skipped, hazard: string, label:
     case "not_designated":
       return text.t("reason_not_designated");
     case "full": {
-      const [capacity, occupancy, wanted] = [asNumber(evidence.capacity_persons), asNumber(evidence.occupancy_persons), asNumber(evidence.places_wanted)];
+      const known = asNumber(evidence.places_persons) !== null;
+      const [capacity, occupancy, wanted] = [asNumber(evidence.capacity_persons), known ? asNumber(evidence.occupancy_persons) : null, asNumber(evidence.places_wanted)];
       if (capacity === null) return text.t("reason_full");
       const left = capacity - (occupancy ?? 0);
       if (left > 0 && wanted !== null) return text.t("reason_room", { n: left, m: wanted });
@@ -36,11 +37,11 @@ function reasonText({ layer, reason, evidence }: Skipped, hazard: string, label:
 }
 
 /** What the reason rests on: zone, source and age. */
-function evidenceText({ evidence }: Skipped, label: LabelOf, sourceName: (id: string) => string, text: Text): string {
+function evidenceText({ reason, evidence }: Skipped, label: LabelOf, sourceName: (id: string) => string, text: Text): string {
   const zone = asText(evidence.zone_name) ?? asText(evidence.zone_id);
   const grade = asText(evidence.risk_class);
   const zoneLayer = asText(evidence.zone_id)?.split(".")[0] ?? "";
-  const age = asNumber(evidence.age_s);
+  const age = (reason === "full" ? asNumber(evidence.occupancy_age_s) : null) ?? asNumber(evidence.age_s);
   const source = asText(evidence.source);
   return [zone, grade ? label(zoneLayer, "risk_class", grade) : null, source === null ? null : sourceName(source), age === null ? null : ageOf(age, text).text].filter((part) => part !== null).join(" · ");
 }

@@ -2,6 +2,9 @@ import { useState } from "preact/hooks";
 import { noFilter } from "../api";
 import { useApp } from "../context";
 
+/** What may be doubtful about an item. */
+const FLAGS = ["location_doubt", "geometry_repaired", "point_of_area", "unread", "capacity_zero", "grade_differs"];
+
 /** The list in words: what of the layer is shown, each part with a button that takes it away. */
 export function FilterChips() {
   const { act, state, text } = useApp();
@@ -20,7 +23,8 @@ export function FilterChips() {
   for (const [name, value] of Object.entries(filter.fields)) {
     const field = labelOf(name);
     const rest = Object.fromEntries(Object.entries(filter.fields).filter(([one]) => one !== name));
-    parts.push([name, `${field?.label[state.lang] ?? name}: ${text.label(field?.codes, value)}`, without({ fields: rest })]);
+    const words = name === "flags" ? text.try(`flag_${value}`, value) : `${field?.label[state.lang] ?? name}: ${text.label(field?.codes, value)}`;
+    parts.push([name, words, without({ fields: rest })]);
   }
   const ask = () => {
     const q = typed.trim() === "" ? null : typed.trim();
@@ -36,6 +40,12 @@ export function FilterChips() {
       >
         <input type="search" aria-label={text.t("filter_name")} placeholder={text.t("filter_name")} value={typed} maxLength={100} onInput={(event) => { setTyped(event.currentTarget.value); }} onBlur={ask} />
       </form>
+      {filter.fields.flags === undefined && (
+        <select aria-label={text.t("filter_flag")} value="" onChange={(event) => { act.registry.show({ filter: { ...filter, fields: { ...filter.fields, flags: event.currentTarget.value } } }); }}>
+          <option value="">{text.t("filter_flag")}</option>
+          {FLAGS.map((flag) => <option key={flag} value={flag}>{text.try(`flag_${flag}`, flag)}</option>)}
+        </select>
+      )}
       {parts.map(([id, label, remove]) => (
         <span key={id} class="chip filter">{label}<button type="button" aria-label={text.t("filter_remove", { name: label })} onClick={remove}>✕</button></span>
       ))}

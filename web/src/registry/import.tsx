@@ -3,11 +3,10 @@ import type { Collection } from "../api";
 import { useApp } from "../context";
 import { editable } from "../edit/form";
 import { useEscape } from "../edit/escape";
-import { reasonOf } from "../edit/requests";
 import { positions } from "../geometry";
-import { commitImport, type DatumFit, type Progress, type Reject, rejectsAddress, type Report, type Trial, tryAgain, tryFile } from "./imports";
+import { commitImport, type DatumFit, type Progress, refusedTrial, type Reject, rejectsAddress, type Report, type Trial, tryAgain, tryFile } from "./imports";
 import { PastImports, TakeBack } from "./past_imports";
-import { isOfDatum, sentence } from "./reasons";
+import { isOfDatum, refusalOf, sentence } from "./reasons";
 
 const ACCEPTED = ".csv,.xlsx,.xls,.geojson,.json,.gpkg,.zip";
 const CRS = ["EPSG:4326", "EPSG:4490", "GCJ-02", "BD-09"];
@@ -222,7 +221,12 @@ export function ImportPanel({ layer }: { layer: string }) {
         (error: unknown) => {
           if (control.signal.aborted) return;
           setWork(null);
-          setProblem(reasonOf(error));
+          setProblem(refusalOf(error, state.lang));
+          const refused = refusedTrial(error);
+          if (refused) {
+            setTrial(refused);
+            setStep(1);
+          }
         },
       );
     }, trial ? WAIT_MS : 0);
@@ -265,7 +269,7 @@ export function ImportPanel({ layer }: { layer: string }) {
       void act.refreshCollections();
       act.set({ said: text.t("import_done", { n: report.imported + report.updated }) });
     } catch (error) {
-      setProblem(reasonOf(error));
+      setProblem(refusalOf(error, state.lang));
     } finally {
       setWork(null);
     }
@@ -356,7 +360,7 @@ export function ImportPanel({ layer }: { layer: string }) {
       {step > 0 && (
         <footer class="panel-foot">
           <p class="actions">
-            {step === 1 && <button type="button" class="primary" disabled={!trial || work !== null} onClick={() => { setStep(2); }}>{text.t("import_check")}</button>}
+            {step === 1 && <button type="button" class="primary" disabled={!trial || work !== null || problem !== ""} onClick={() => { setStep(2); }}>{text.t("import_check")}</button>}
             {step === 2 && <button type="button" class="primary" disabled={!trial || work !== null || written === 0} aria-busy={work?.stage === "writing"} onClick={() => { void commit(); }}>{text.t("import_commit", { n: written })}</button>}
             {step < 3 && <button type="button" onClick={() => { setStep(step - 1); }}>{text.t("back")}</button>}
             {step === 3 && <button type="button" class="primary" onClick={() => { act.endImport(true); }}>{text.t("import_show")}</button>}

@@ -75,7 +75,7 @@ const LATER = { Prefer: "respond-async" };
 async function finished<T>(token: string, progress: (ratio: number) => void, signal?: AbortSignal): Promise<T> {
   for (;;) {
     const told = (await (await send("GET", `/imports/${token}`, undefined, {}, signal)).json()) as Status<T>;
-    if (told.state === "failed") throw new Problem(Number(told.problem?.status ?? 500), told.problem ?? {});
+    if (told.state === "failed") throw new Problem(Number(told.problem?.status ?? 500), { ...told.problem, token });
     if (told.answer) return told.answer;
     progress(told.ratio);
     await new Promise((resolve) => { setTimeout(resolve, POLL_MS); });
@@ -133,6 +133,15 @@ export async function tryAgain(token: string, reading: Reading, progress: Progre
 export async function commitImport(token: string, progress: Progress): Promise<Report> {
   await send("POST", `/imports/${token}/commit`, undefined, LATER);
   return (await finished<{ report: Report }>(token, (ratio) => { progress("writing", ratio); })).report;
+}
+
+/** A refused file whose columns the user can still say: as a look at it in which no row stands. */
+export function refusedTrial(error: unknown): Trial | null {
+  if (!(error instanceof Problem)) return null;
+  const { token, headings, columns, sheets } = error.members as Partial<Trial & { token: string }>;
+  if (token === undefined || !Array.isArray(headings)) return null;
+  const report = { read: 0, imported: 0, updated: 0, unchanged: 0, rejected: 0 };
+  return { id: token, report, columns: columns ?? {}, headings, sheets: sheets ?? null, sample: { features: [] }, rejected: [] };
 }
 
 export const rejectsAddress = (token: string) => `/imports/${token}/rejects.csv`;

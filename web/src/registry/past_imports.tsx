@@ -59,7 +59,10 @@ export function TakeBack({ id, layer, name, written, onClose }: TakeBackProps) {
 
 export const writtenBy = ({ counts }: Pick<Import, "counts">) => (counts?.imported ?? 0) + (counts?.updated ?? 0);
 
-/** The imports that were made into a layer, the newest first. */
+/** The source of the sample county, which `leeward demo --clear` takes away. */
+const SAMPLE = "sample";
+
+/** The imports that were made into a layer, the newest first; the sample county is none. */
 export function PastImports({ layer }: { layer: string }) {
   const { act, text } = useApp();
   const [imports, setImports] = useState<Import[] | null>(null);
@@ -67,7 +70,7 @@ export function PastImports({ layer }: { layer: string }) {
   const [asked, setAsked] = useState<Import | null>(null);
   const load = () => {
     setFailed("");
-    getImports(layer).then(setImports, (error: unknown) => { setFailed(reasonOf(error)); });
+    getImports(layer).then((all) => { setImports(all.filter((one) => one.source !== SAMPLE)); }, (error: unknown) => { setFailed(reasonOf(error)); });
   };
   useEffect(load, [layer]);
   return (
