@@ -11,6 +11,7 @@ import asyncio
 import contextvars
 import hashlib
 import time
+from collections import OrderedDict
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -41,6 +42,8 @@ WAITING_AT_MOST = 500
 SENDING_AT_MOST_S = 60.0
 CHUNK_BYTES = 1 << 16
 FIRST_READ_S = 2.0
+REMEMBERED_S, REMEMBERED_AT_MOST = 600.0, 1000
+"""How long, and of how many askers, it is remembered what they may see, for when the database is away."""
 FOLD_EVERY = 500
 """After so many changes of a layer its pyramid is folded."""
 VARY = (b"vary", b"Cookie, Authorization")
@@ -93,6 +96,7 @@ class FastPath:
         self._threads = ThreadPoolExecutor(settings().pool_size, thread_name_prefix="fast")
         self._waiting = 0
         self._doors: dict[str, Door] = {}
+        self._seen: OrderedDict[bytes, tuple[View, float]] = OrderedDict()
         self._epoch = ""
         self._known: Catalog | None = None
 
@@ -180,6 +184,23 @@ class FastPath:
             return context.public
         return view_of(context, await self._run(identify, context, scope["headers"], scope["method"]))
 
+    async def _view_of_tiles(self, scope: Scope) -> View:
+        """The same; while the database is away, what the asker might see the last time: kept tiles alone can follow."""
+        who = _credentials(scope["headers"])
+        try:
+            view = await self._view(scope)
+        except Unavailable:
+            seen, at = self._seen.get(who, (None, 0.0))
+            if seen is None or time.monotonic() - at > REMEMBERED_S:
+                raise
+            return seen
+        if who:
+            self._seen[who] = (view, time.monotonic())
+            self._seen.move_to_end(who)
+            if len(self._seen) > REMEMBERED_AT_MOST:
+                self._seen.popitem(last=False)
+        return view
+
     async def _run(self, function: Callable[..., Result], *values: object) -> Result:
         """What a function returns that waits for the database, in a thread; refused when too many wait already."""
         if self._waiting >= WAITING_AT_MOST:
@@ -199,7 +220,7 @@ class FastPath:
         path, query = scope["path"], _without_version(scope["query_string"])
         names, zoom, column, row = _parts(path, "/tiles/", ".mvt")
         given = given_in(query) if query else {}
-        view = await self._view(scope)
+        view = await self._view_of_tiles(scope)
         layers = tiles.layers_of(view.catalog, names)
         place = Place(*tiles.address_of(zoom, column, row))
         door = self._door(view)
@@ -439,6 +460,12 @@ def _asked(headers: list[tuple[bytes, bytes]]) -> tuple[bool, bytes, bool]:
         elif name in (b"cookie", b"authorization"):
             private = True
     return private, tag, packed
+
+
+def _credentials(headers: list[tuple[bytes, bytes]]) -> bytes:
+    """A digest of what a request says about who it is from; empty when it says nothing."""
+    said = [name + b":" + value for name, value in headers if name in (b"cookie", b"authorization")]
+    return hashlib.blake2b(b"\n".join(said), digest_size=16).digest() if said else b""
 
 
 def _without_version(query: bytes) -> bytes:

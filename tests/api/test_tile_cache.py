@@ -359,6 +359,22 @@ def test_the_last_good_tile_with_its_age_and_well_again(cut: Cut, module_databas
         assert client.get("/collections/shelters/items").status_code == 200
 
 
+def test_a_member_keeps_the_map_while_the_database_is_away(cut: Cut, module_database: str) -> None:
+    put(module_database, "shelters", {"name": "s", "at": (105, 27), "withheld": True})
+    with transaction(module_database) as cursor:
+        accounts.add(cursor, "away-reader", "reader", accounts.new_password())
+        token = accounts.make_token(cursor, "away-reader")
+    mine, path = {"Authorization": f"Bearer {token}"}, PATH.format(*tile_of(105, 27, 13))
+    with TestClient(create_app(cut.url), raise_server_exceptions=False) as client:
+        inside = client.get(path, headers=mine)
+        assert inside.status_code == 200
+        cut.cut()
+        until(lambda: "age" in client.get(path, headers=mine).headers)
+        assert client.get(path, headers=mine).content == inside.content
+        for headers in ({}, {"Authorization": f"Bearer {token[:-1]}x"}, {"Cookie": "leeward_session=x"}):
+            assert client.get(path, headers=headers).content != inside.content
+
+
 def test_what_changed_while_nobody_heard_it_is_dropped(cut: Cut, module_database: str) -> None:
     (fid,) = put(module_database, "shelters", {"name": "s", "at": (105, 27)})
     path = PATH.format(*tile_of(105, 27, 13))
