@@ -7,6 +7,7 @@ from contextlib import contextmanager
 
 import psycopg2
 
+from layers import pyramid
 from layers.catalog import catalog
 from layers.database import Cursor, rows, sql, transaction
 from layers.history import table as history_table
@@ -39,8 +40,10 @@ def execute(url: str, query: str) -> None:
 
 
 def empty(cursor: Cursor, layer: str) -> None:
-    """Take away a layer's rows and their history at once; its triggers, which refuse that, are off meanwhile."""
+    """Take away a layer's rows, their history and sums at once; its triggers, which refuse that, are off meanwhile."""
     definition = catalog()[layer]
+    if pyramid.has_pyramid(definition):
+        cursor.execute(sql.SQL("TRUNCATE {}").format(pyramid.table(definition)))
     for query in (
         "ALTER TABLE {layer} DISABLE TRIGGER USER",
         "TRUNCATE {layer}, {history}",

@@ -35,7 +35,6 @@ import psycopg2.extensions
 from api import tiles
 from benchmarks.databases import empty, execute, scratch
 from benchmarks.nearest import serving
-from layers import pyramid
 from layers.catalog import catalog
 from layers.cluster import Cluster
 from layers.database import ANONYMOUS, Readers, database_url, one, sql, transaction
@@ -143,7 +142,6 @@ def _fill(bench: str, size: int) -> None:
         definition = catalog()[layer]
         with transaction(bench) as cursor:
             empty(cursor, layer)
-            cursor.execute(sql.SQL("TRUNCATE {}").format(pyramid.table(definition)))
             for name in index_expressions(definition):
                 cursor.execute(sql.SQL("DROP INDEX {}").format(sql.Identifier("layers", name)))
             cursor.execute(query, {**values, "rows": count})
