@@ -112,9 +112,11 @@ class FastPath:
                 door = self._doors.get(RELEASED.schema)
                 entry = door.kept(path, scope["query_string"]) if door is not None else None
                 if door is not None and entry is not None:
-                    await self._send_tile(send, entry, tag, packed=packed, private=False, door=door)
+                    with suppress(ReadsTooSlowly):
+                        await self._send_tile(send, entry, tag, packed=packed, private=False, door=door)
                     return
-        await self._answer(scope, receive, send)
+        with suppress(ReadsTooSlowly):  # the server closes the connection, since the answer is not whole
+            await self._answer(scope, receive, send)
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         private = bears_credentials(scope["headers"])
@@ -154,7 +156,7 @@ class FastPath:
                 message["headers"] = [*headers, *(h for h in self.headers if h[0] not in given)]
             elif bodiless:
                 message["body"] = b""
-            await send(message)
+            await _send_in_parts(send, message)
 
         return sending
 
@@ -330,14 +332,7 @@ class FastPath:
             body = isal_zlib.decompress(body, 31)
             headers.append((b"content-length", str(len(body)).encode()))
         await send({"type": "http.response.start", "status": status, "headers": headers})
-        if len(body) <= CHUNK_BYTES:
-            await send({"type": "http.response.body", "body": body})
-            return
-        with suppress(TimeoutError):  # the connection of who reads too slowly is closed
-            async with asyncio.timeout(SENDING_AT_MOST_S):
-                for start in range(0, len(body), CHUNK_BYTES):
-                    end = start + CHUNK_BYTES
-                    await send({"type": "http.response.body", "body": body[start:end], "more_body": end < len(body)})
+        await _send_in_parts(send, {"type": "http.response.body", "body": body})
 
     # --- the change log
 
@@ -408,6 +403,33 @@ class FastPath:
         if not entry.body:
             return Response(status_code=204, headers=headers)
         return Response(entry.body, headers=headers, media_type=rasters.MEDIA_TYPE)
+
+
+class ReadsTooSlowly(asyncio.CancelledError):
+    """Who asked reads so slowly that the answer is given up; like a cancellation, it is nobody's error."""
+
+
+async def _send_in_parts(send: Send, message: Message) -> None:
+    """Send a message; a large body in parts, each of which waits until the ones before it are read.
+
+    Raises
+    ------
+    ReadsTooSlowly
+        When a part is not read in time.
+    """
+    body = message.get("body", b"")
+    if len(body) <= CHUNK_BYTES:
+        await send(message)
+        return
+    view = memoryview(body)
+    for start in range(0, len(body), CHUNK_BYTES):
+        more = start + CHUNK_BYTES < len(body) or message.get("more_body", False)
+        part = {**message, "body": bytes(view[start : start + CHUNK_BYTES]), "more_body": more}
+        try:
+            async with asyncio.timeout(SENDING_AT_MOST_S):
+                await send(part)
+        except TimeoutError:
+            raise ReadsTooSlowly from None
 
 
 async def _is_waited_for(work: asyncio.Task[Result], receive: Receive) -> bool:

@@ -442,11 +442,12 @@ def _ask_and_leave(client: TestClient, path: str, query: bytes, waiting: Callabl
     client.portal.call(client.app, scope, receive, send)
 
 
-def test_a_slow_reader_is_let_go(database: str, client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("path", [PATH.format(*tile_of(105, 27, 13)), "/collections/shelters/items"])
+def test_a_slow_reader_is_let_go(database: str, client: TestClient, monkeypatch: pytest.MonkeyPatch, path: str) -> None:
     monkeypatch.setattr(fast, "SENDING_AT_MOST_S", 0.2)
     monkeypatch.setattr(fast, "CHUNK_BYTES", 16)
     put(database, "shelters", *({"name": f"s{n}", "at": (105, 27)} for n in range(50)))
-    path, sent = PATH.format(*tile_of(105, 27, 13)), []
+    sent: list[Any] = []
     client.get(path)
 
     async def receive() -> dict[str, Any]:
