@@ -20,6 +20,7 @@ from layers.database import RELEASED, Readers, Scope, sql
 from layers.definition import Definition, Field
 from layers.errors import InvalidValue, UnknownParameter
 from layers.tables import fields_of, view
+from layers.times import Interval, within
 
 if TYPE_CHECKING:
     import geopandas
@@ -45,6 +46,8 @@ class Page:
         Only features whose ``fid`` is greater; -1 for the first page.
     bbox : tuple of float, optional
         West, south, east, north in degrees, WGS 84; west > east crosses the antimeridian.
+    time : Interval, optional
+        The stretch that the feature's own time must meet.
     filters : mapping of str to str
         Public field to the value it must have; for a field of several codes, a code it must hold.
     q : str, optional
@@ -60,6 +63,7 @@ class Page:
     limit: int = 100
     after: int = -1
     bbox: Box | None = None
+    time: Interval | None = None
     filters: dict[str, str] = field(default_factory=dict)
     q: str | None = None
     properties: tuple[str, ...] | None = None
@@ -191,6 +195,8 @@ def where(known: Catalog, definition: Definition, asked: Page, scope: Scope) -> 
         conditions.append(sql.SQL("fid > {}").format(sql.Literal(asked.after)))
     if asked.bbox is not None:
         conditions.append(_in_box(definition, asked.bbox))
+    if asked.time is not None:
+        conditions.append(within(definition, asked.time))
     if asked.q is not None:
         conditions.append(matches(definition, asked.q))
     conditions += [condition(known, definition, name, value, scope) for name, value in asked.filters.items()]

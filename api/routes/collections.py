@@ -26,6 +26,7 @@ from layers.editing import etag, monitoring_fields
 from layers.errors import NotFound
 from layers.features import PAGE_AT_MOST, SYSTEM_PROPERTIES, TEXT_AT_MOST, Holding, Page, union
 from layers.tables import fields_of
+from layers.times import interval_of
 
 router = APIRouter(tags=["Collections"])
 CRS84 = "http://www.opengis.net/def/crs/OGC/1.3/CRS84"
@@ -56,6 +57,14 @@ class ItemsQuery(BaseModel):
     ] = None
     limit: Annotated[int, Field(ge=1, le=PAGE_AT_MOST, description="Items at most")] = 100
     cursor: Annotated[str | None, Field(max_length=100, description="From a `next` link")] = None
+    datetime: Annotated[
+        str | None,
+        Field(
+            max_length=100,
+            description="The feature's own time: a date, a moment, or an interval of two, open where one is `..`",
+            examples=["2026-06-01/.."],
+        ),
+    ] = None
     q: Annotated[str | None, Field(max_length=TEXT_AT_MOST, description="Part of the name, or its pinyin initials")] = (
         None
     )
@@ -86,6 +95,7 @@ class ItemsQuery(BaseModel):
             limit=self.limit,
             after=after_of(self.cursor) if self.cursor is not None else -1,
             bbox=box_of(self.bbox) if self.bbox is not None else None,
+            time=interval_of(self.datetime) if self.datetime is not None else None,
             q=self.q or None,
             properties=names_of(self.properties) if self.properties is not None else None,
             as_of=moment_of(self.as_of, "as_of") if self.as_of is not None else None,
@@ -309,6 +319,7 @@ def _layer(known: Catalog, definition: Definition, scope: Scope) -> dict[str, An
         "name_field": definition.name_field,
         "fields": [_field(known, definition, name, scope) for name in fields_of(definition, scope)],
         "map": definition.map.model_dump(mode="json") if definition.map is not None else None,
+        "time": definition.time.model_dump() if definition.time is not None else None,
         "tiles": {"min_zoom": definition.tiles.min_zoom, "detail_zoom": definition.tiles.detail_zoom},
         "nearest": {"default": nearest.default, "k": nearest.k} if nearest is not None else None,
     }

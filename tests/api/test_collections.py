@@ -199,6 +199,18 @@ def test_dates_and_items_are_filtered_by_value(database: str, client: TestClient
     assert (told["features"][0]["geometry"], told["features"][0]["properties"]["item_name"]) == (None, "tent")
 
 
+def test_items_are_asked_by_their_own_time(database: str, client: TestClient) -> None:
+    put(
+        database,
+        "incidents",
+        {"name": "slide", "at": (1, 1), "occurred_at": "2026-11-20T13:55:00+08:00"},
+        {"name": "flood", "at": (1, 1), "occurred_at": "2026-11-21T13:55:00+08:00"},
+    )
+    assert names(items(client, "?datetime=2026-11-20", "incidents")) == ["slide"]
+    assert names(items(client, "?datetime=2026-11-20T13:55:01%2B08:00/..", "incidents")) == ["flood"]
+    assert client.get("/collections/incidents").json()["layer"]["time"] == {"start": "occurred_at", "end": None}
+
+
 def test_properties_are_chosen(database: str, client: TestClient) -> None:
     put(database, "risk_zones", {"name": "z", "at": square(0, 0, 1), "hazard": "flood"})
     (feature,) = items(client, "?properties=name,sample", "risk_zones")["features"]
@@ -221,6 +233,8 @@ def test_properties_are_chosen(database: str, client: TestClient) -> None:
         ("cursor=zz", "cursor"),
         ("cursor=%FF", "cursor"),
         ("cursor=ZmlkIC0x", "cursor"),
+        ("datetime=yesterday", "datetime"),
+        ("datetime=2026-11-21/2026-11-20", "datetime"),
         ("status=shut", "status"),
         ("suitable_hazards=meteor", "suitable_hazards"),
         ("capacity_persons=x", "capacity_persons"),
