@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
+from collections import OrderedDict
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
@@ -20,6 +21,7 @@ from layers.definition import Definition
 from layers.features import Holding, holdings, sources
 from layers.settings import settings
 
+COUNTS_AT_MOST = 256
 Value = TypeVar("Value")
 
 
@@ -42,12 +44,30 @@ class Remembered(Generic[Value]):
             return self._value
 
 
+class Counts:
+    """How many items the last questions fit, and whether that is an estimate; each is remembered for a short while."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._known: OrderedDict[str, Remembered[tuple[int, bool]]] = OrderedDict()
+
+    def __call__(self, question: str, count: Callable[[], tuple[int, bool]]) -> tuple[int, bool]:
+        """The count of a question, by its text."""
+        with self._lock:
+            remembered = self._known.setdefault(question, Remembered(count))
+            self._known.move_to_end(question)
+            if len(self._known) > COUNTS_AT_MOST:
+                self._known.popitem(last=False)
+        return remembered()
+
+
 class View:
     """What some readers see, and what is remembered of the layers for them."""
 
     def __init__(self, readers: Readers) -> None:
         self.readers = readers
         self.holdings: Remembered[list[Holding]] = Remembered(lambda: holdings(readers, catalog()))
+        self.counts = Counts()
         self.sources: Remembered[dict[str, dict[str, Any]]] = Remembered(lambda: sources(readers))
 
     @property
@@ -61,6 +81,7 @@ class View:
             return self
         earlier = View(self.readers.at(moment))
         earlier.sources = self.sources
+        earlier.counts = self.counts
         return earlier
 
 
