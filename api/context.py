@@ -44,21 +44,41 @@ class Remembered(Generic[Value]):
             return self._value
 
 
-class Counts:
-    """How many items the last questions fit, and whether that is an estimate; each is remembered for a short while."""
+class Counted:
+    """How many items a question fits, and whether that is an estimate; right until something is written."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._known: OrderedDict[str, Remembered[tuple[int, bool]]] = OrderedDict()
+        self._version = -1
+        self._until = 0.0
+        self._value = (0, False)
 
-    def __call__(self, question: str, count: Callable[[], tuple[int, bool]]) -> tuple[int, bool]:
-        """The count of a question, by its text."""
+    def __call__(self, version: int, count: Callable[[], tuple[int, bool]]) -> tuple[int, bool]:
+        """The count at a version of the change log; while writes never cease, it may be ten times as old as it took."""
         with self._lock:
-            remembered = self._known.setdefault(question, Remembered(count))
+            started = time.monotonic()
+            if self._version < version and started >= self._until:
+                self._value = count()
+                finished = time.monotonic()
+                self._version, self._until = version, finished + min(30.0, 10 * (finished - started))
+            return self._value
+
+
+class Counts:
+    """The counts of the last questions, by their texts."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._known: OrderedDict[str, Counted] = OrderedDict()
+
+    def __call__(self, question: str, version: int, count: Callable[[], tuple[int, bool]]) -> tuple[int, bool]:
+        """The count of a question at a version of the change log."""
+        with self._lock:
+            counted = self._known.setdefault(question, Counted())
             self._known.move_to_end(question)
             if len(self._known) > COUNTS_AT_MOST:
                 self._known.popitem(last=False)
-        return remembered()
+        return counted(version, count)
 
 
 class View:

@@ -39,6 +39,7 @@ SORTED_BY_AT_MOST = 4
 SORTED_LETTERS = 100
 SORTABLE_SYSTEM = {"source": "text", "sample": "boolean", "recorded_at": "datetime"}
 COUNTED_AT_MOST = 100_000
+COST_AT_MOST = 50_000  # in the planner's unit: some hundred milliseconds
 CURSOR = "the cursor of a `next` link, with the same sortby"
 FEATURE = b'{"type":"Feature","id":'
 SEPARATOR = b"\x1f"
@@ -355,24 +356,34 @@ def properties_of(definition: Definition, chosen: Sequence[str] | None, scope: S
 
 
 def matched(readers: Readers, known: Catalog, definition: Definition, asked: Page) -> tuple[int, bool]:
-    """How many features a question fits, and whether that is an estimate: counted up to 100 000, else the planner's.
+    """How many features a question fits, and whether that is an estimate.
 
-    The limit, the order and the place of the page do not count.
+    Returns
+    -------
+    tuple of int and bool
+        Counted up to 100 000 features, where the planner takes that for cheap; else the planner's estimate. The limit,
+        the order and the place of the page do not count.
     """
     readers = readers if asked.as_of is None else readers.at(asked.as_of)
-    every = sql.SQL("FROM {} AS i WHERE {}").format(
+    every = sql.SQL("SELECT FROM {} AS i WHERE {}").format(
         view(definition, readers.scope),
         where(known, definition, dataclasses.replace(asked, after=None, sort=()), readers.scope),
     )
-    counted = sql.SQL("SELECT count(*) FROM (SELECT {}) AS few").format(
-        every + sql.SQL(" LIMIT {}").format(sql.Literal(COUNTED_AT_MOST + 1))
-    )
-    row = readers.one(counted)
-    count = int(row[0]) if row else 0
-    if count <= COUNTED_AT_MOST:
-        return count, False
-    ((plan,),) = readers.rows(sql.SQL("EXPLAIN (FORMAT JSON) SELECT {}").format(every))
-    return max(count, int(plan[0]["Plan"]["Plan Rows"])), True
+    few = sql.SQL("{} LIMIT {}").format(every, sql.Literal(COUNTED_AT_MOST + 1))
+    count = 0
+    if _plan(readers, few)["Total Cost"] <= COST_AT_MOST:
+        row = readers.one(sql.SQL("SELECT count(*) FROM ({}) AS few").format(few))
+        count = int(row[0]) if row else 0
+        if count <= COUNTED_AT_MOST:
+            return count, False
+    return max(count, int(_plan(readers, every)["Plan Rows"])), True
+
+
+def _plan(readers: Readers, query: sql.Composable) -> dict[str, Any]:
+    """The uppermost node of a query's plan."""
+    ((plan,),) = readers.rows(sql.SQL("EXPLAIN (FORMAT JSON) {}").format(query))
+    found: dict[str, Any] = plan[0]["Plan"]
+    return found
 
 
 def where(known: Catalog, definition: Definition, asked: Page, scope: Scope) -> sql.Composable:

@@ -142,8 +142,9 @@ def _matched(context: View, definition: Definition, query: ItemsQuery, asked: Pa
     if found.more is None and asked.after is None:
         return {"numberMatched": found.count}
     question = f"{definition.id}?{query.query(*SAME_ITEMS)}"
+    version = changes.latest(context.readers) if asked.as_of is None else 0
     count, estimated = context.counts(
-        question, lambda: features.matched(context.readers, context.catalog, definition, asked)
+        question, version, lambda: features.matched(context.readers, context.catalog, definition, asked)
     )
     return {"numberMatchedEstimate" if estimated else "numberMatched": max(count, found.count)}
 
