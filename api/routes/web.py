@@ -5,9 +5,13 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import orjson
 from fastapi import APIRouter
+from starlette.requests import Request
 from starlette.responses import FileResponse, HTMLResponse, Response
 
+from api import pages
+from api.routes.service import landing_page
 from layers.errors import NotFound
 from layers.settings import settings
 
@@ -27,8 +31,10 @@ or <code>npm ci &amp;&amp; npm run build</code> in the folder <code>web</code>.<
 
 
 @router.get("/")
-def index() -> Response:
-    """The web app, or how to build it."""
+def index(request: Request, f: str | None = None) -> Response:
+    """The web app, or how to build it; for programs that ask for JSON the landing page of the OGC API."""
+    if pages.wants_json(request, f):
+        return pages.negotiated(Response(orjson.dumps(landing_page()), media_type="application/json"))
     page = settings().web / "index.html"
     if not page.is_file():
         return HTMLResponse(NOT_BUILT, headers={"Cache-Control": "no-cache"})
