@@ -15,7 +15,7 @@ import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from layers.database import INTERNAL, RELEASED, SERVICE, Cursor, Readers, Scope, rows, sql
+from layers.database import INTERNAL, RELEASED, SERVICE, Cursor, Scope, rows, sql
 from layers.definition import Definition
 from layers.legend import fields_of_rules, rule_number, shown
 
@@ -76,9 +76,6 @@ FROM {rows} WHERE geom_3857 IS NOT NULL AND {dot_zoom} >= 0
 """
 _PERSONS = "CASE WHEN {0} IS NOT NULL THEN least(greatest({0}, 0), 1000000000000)::bigint END"
 """Sums stay within their type, whatever is entered; what is unknown stays so."""
-_TOTAL = """
-SELECT coalesce(sum(count), 0)::bigint FROM {view} WHERE level = {level}
-"""
 
 
 @dataclass(frozen=True)
@@ -108,19 +105,6 @@ def table(definition: Definition) -> sql.Identifier:
 def view(definition: Definition, scope: Scope) -> sql.Identifier:
     """The layer's summands as far as a scope may see them."""
     return sql.Identifier(scope.pyramid, definition.id)
-
-
-def total(readers: Readers, definition: Definition) -> int | None:
-    """How many items of a layer of points have a place on the map; None where the pyramid does not tell.
-
-    Notes
-    -----
-    Exact, and as cheap as the cells of one tile: no row of the layer is counted.
-    """
-    if definition.dimension != 0 or readers.scope.then:
-        return None
-    row = readers.one(sql.SQL(_TOTAL).format(view=view(definition, readers.scope), level=sql.Literal(CELLS_ZOOM)))
-    return int(row[0]) if row else 0
 
 
 def drawn_column(z: int) -> str:

@@ -316,6 +316,18 @@ def test_a_cluster_says_what_it_stands_for(database: str, client: TestClient) ->
     assert (told["n0"], told[f"n{told['rule']}"]) == (1, 1)
 
 
+def test_the_own_time_of_features(database: str, client: TestClient) -> None:
+    definition = catalog()["incidents"]
+    assert definition.time is not None
+    start = definition.time.start
+    moments = ("2026-01-01T00:00:00Z", "2026-06-01T00:00:00Z")
+    put(database, "incidents", *({"name": m, "hazard": "flood", start: m, "at": (105, 27)} for m in moments))
+    for z in (6, 12):
+        _, x, y = tile_of(105, 27, z)
+        answer = client.get(f"/tiles/incidents/{z}/{x}/{y}.mvt?datetime=2026-05-01T00:00:00Z/..")
+        assert count_in(mapbox_vector_tile.decode(answer.content)["incidents"]) == 1
+
+
 def test_filters_are_counted(database: str, client: TestClient) -> None:
     for name, status in (("a", "open"), ("b", "open"), ("c", "closed")):
         put(database, "shelters", {"name": name, "status": status, "at": (105, 27)})
@@ -323,7 +335,14 @@ def test_filters_are_counted(database: str, client: TestClient) -> None:
         _, x, y = tile_of(105, 27, z)
         answer = client.get(f"/tiles/shelters/{z}/{x}/{y}.mvt?status=open")
         assert count_in(mapbox_vector_tile.decode(answer.content)["shelters"]) == 2
-    assert client.get(f"/tiles/shelters/{z}/{x}/{y}.mvt?status=nonsense").status_code == 400
+        for query in (
+            "filter=status='open'",
+            "filter=status%3D'open'%20AND%20name%20LIKE%20'%25'&filter-lang=cql2-text",
+        ):
+            told = client.get(f"/tiles/shelters/{z}/{x}/{y}.mvt?{query}")
+            assert count_in(mapbox_vector_tile.decode(told.content)["shelters"]) == 2
+    for query in ("status=nonsense", "filter=status=", "filter-lang=cql2-text", "datetime=x", f"filter={'(' * 5000}"):
+        assert client.get(f"/tiles/shelters/{z}/{x}/{y}.mvt?{query}").status_code == 400
     assert client.get(f"/tiles/shelters/{z}/{x}/{y}.mvt?contact_phone=1").status_code == 400
 
 
