@@ -284,8 +284,9 @@ class FastPath:
         view, known = door.view, door.view.catalog
         moment = moment_of(given["as_of"], "as_of") if "as_of" in given else None
         conditions = conditions_of(known, layers, given, view.readers.scope)
-        with suppress(TimeoutError):
-            await asyncio.wait_for(door.heard.wait(), FIRST_READ_S)
+        if not door.heard.is_set():
+            with suppress(TimeoutError):
+                await asyncio.wait_for(door.heard.wait(), FIRST_READ_S)
         version = door.followed.version
 
         def make() -> tuple[bytes, tuple[str, ...]]:
@@ -434,6 +435,7 @@ async def _send_in_parts(send: Send, message: Message) -> None:
 
 async def _is_waited_for(work: asyncio.Task[Result], receive: Receive) -> bool:
     """Whether somebody is still there when a piece of work is done; returns as soon as they are not."""
+    await receive()  # the request itself
     while not work.done():
         message = asyncio.ensure_future(receive())
         await asyncio.wait({work, message}, return_when=asyncio.FIRST_COMPLETED)
