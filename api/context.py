@@ -116,12 +116,19 @@ class Context:
         self.internal = View(Readers(url, INTERNAL, size=size, timeout_ms=timeout_ms))
         self.writers = Writers(url, size=size, timeout_ms=timeout_ms)
         self.feed = Feed(url)
+        self._followers: list[Readers] = []
         self._threads = ThreadPoolExecutor(2 * size, thread_name_prefix="slow")
 
     @property
     def catalog(self) -> Catalog:
         """The layer definitions."""
         return catalog()
+
+    def follower(self, view: View) -> Readers:
+        """A connection of its own for who follows the change log: it waits for nobody who asks."""
+        readers = Readers(self.url, view.readers.scope, size=1)
+        self._followers.append(readers)
+        return readers
 
     def fold(self, layer: str) -> None:
         """Fold the pyramid of a layer."""
@@ -135,7 +142,7 @@ class Context:
     def close(self) -> None:
         """Let go of the database."""
         self.feed.close()
-        for pool in (self.public.readers, self.internal.readers, self.writers):
+        for pool in (self.public.readers, self.internal.readers, self.writers, *self._followers):
             pool.close()
 
 

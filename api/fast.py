@@ -97,7 +97,7 @@ class FastPath:
         self._waiting = 0
         self._doors: dict[str, Door] = {}
         self._seen: OrderedDict[bytes, tuple[View, float]] = OrderedDict()
-        self._epoch = ""
+        self._epochs: dict[str, str] = {}
         self._known: Catalog | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -227,23 +227,23 @@ class FastPath:
         place = Place(*tiles.address_of(zoom, column, row))
         door = self._door(view)
         key = (path, query)
-        entry = door.kept(*key)
+        entry, kept = door.kept(*key), True
         if entry is None and self._is_unchanged(door, tag, layers, None if "as_of" in given else place):
             known_tag = tag.decode("latin-1")
             entry = Entry(b"", known_tag, self._tile_headers(known_tag, ()))
         if entry is None:
             try:
-                entry = await self._made(key, door, layers, place, given, receive)
+                entry, kept = await self._made(key, door, layers, place, given, receive), False
             except Unavailable:
                 entry = door.tiles.get(key)
                 if entry is None:
                     raise
-        await self._send_tile(send, entry, tag, packed=packed, private=private, door=door, given=True)
+        await self._send_tile(send, entry, tag, packed=packed, private=private, door=door, kept=kept, given=True)
 
     def _is_unchanged(self, door: Door, tag: bytes, layers: tuple[str, ...], place: Place | None) -> bool:
         """Whether a tag is that of a tile which has not changed since; as far as the log was followed."""
         epoch, _, mark = tag.decode("latin-1").strip().removeprefix("W/").strip('"').partition("-")
-        if door.lost_at is not None or not mark or epoch != self._epoch_of(door.view.catalog):
+        if door.lost_at is not None or not mark or epoch != self._epoch_of(door):
             return False
         version = door.followed.version_of(mark)
         return version is not None and not door.followed.changed_since(version, layers, place)
@@ -295,7 +295,7 @@ class FastPath:
             return _gzipped(made.content) if made.content else b"", made.coarser
 
         body, coarser = await self._run(make)
-        etag = f'"{self._epoch_of(known)}-{door.followed.mark(version)}"' if version is not None else ""
+        etag = f'"{self._epoch_of(door)}-{door.followed.mark(version)}"' if version is not None else ""
         entry = Entry(
             body, etag, self._tile_headers(etag, coarser), layers=layers, place=None if moment is not None else place
         )
@@ -313,13 +313,20 @@ class FastPath:
         return headers
 
     async def _send_tile(
-        self, send: Send, entry: Entry, tag: bytes, *, packed: bool, private: bool, door: Door, given: bool = False
-    ) -> None:
-        """Send a tile; of one that may have changed, how old it is."""
+        self, send: Send, entry: Entry, tag: bytes, *, packed: bool, private: bool, door: Door, kept: bool = True,
+        given: bool = False,
+    ) -> None:  # fmt: skip
+        """Send a tile; of a kept one that may have changed, how old it is.
+
+        Parameters
+        ----------
+        given : bool
+            Whether ``send`` adds what every answer has.
+        """
         headers = list(entry.headers)
         headers.append(VARY_ENCODING if given else VARY_TILE)
         headers.append(PRIVATE if private else NO_CACHE)
-        if door.lost_at is not None:
+        if kept and door.lost_at is not None:
             age = int(time.monotonic() - (entry.made_at if entry.stale else max(door.lost_at, entry.made_at)))
             headers += [(b"age", str(age).encode()), STALE]
         body, status = entry.body, 200
@@ -343,7 +350,7 @@ class FastPath:
             context = self.context()
             for each, quarters in ((context.public, 3), (context.internal, 1)):
                 size = settings().tile_cache_mb << 18
-                door = Door(each, Followed(each.readers), TileCache(quarters * size))
+                door = Door(each, Followed(context.follower(each)), TileCache(quarters * size))
                 self._doors[each.readers.scope.schema] = door
             loop = asyncio.get_running_loop()
             context.feed.follow(lambda heard: self._heard(heard, loop))
@@ -378,13 +385,16 @@ class FastPath:
             door.unfolded[change.layer] = 0
             self._threads.submit(self.context().fold, change.layer)
 
-    def _epoch_of(self, known: Catalog) -> str:
-        """A digest of the definitions: with others the same rows make other tiles."""
+    def _epoch_of(self, door: Door) -> str:
+        """A digest of the definitions, and of who may see the tile: with others the same rows make other tiles."""
+        known, schema = door.view.catalog, door.view.readers.scope.schema
         if self._known is not known:
             text = "".join(definition.model_dump_json() for definition in known.values()) + tiles.EDITION
-            self._epoch = hashlib.blake2b(text.encode(), digest_size=4).hexdigest()
+            self._epochs = {
+                name: hashlib.blake2b((name + text).encode(), digest_size=4).hexdigest() for name in self._doors
+            }
             self._known = known
-        return self._epoch
+        return self._epochs[schema]
 
     # --- rasters
 

@@ -144,6 +144,8 @@ def test_a_change_that_the_public_may_not_see_leaves_its_tags(database: str, cli
     assert count_in(mapbox_vector_tile.decode(client.get(path, headers=mine).content)["shelters"]) == 2
     assert count_in(layers_at(client, "shelters", 105, 27, 14)["shelters"]) == 1
     assert tag(client, place) == before
+    for headers, of_the_other in (({}, inside.headers["etag"]), (mine, before)):
+        assert client.get(path, headers={**headers, "If-None-Match": of_the_other}).status_code == 200
 
 
 def test_an_earlier_moment_is_kept_until_its_layer_changes(database: str, client: TestClient) -> None:
