@@ -359,10 +359,12 @@ class FastPath:
     def _heard(self, heard: Heard, loop: asyncio.AbstractEventLoop) -> None:
         """Read what is new, in the thread of the feed."""
         for door in self._doors.values():
-            try:
-                rows = door.followed.read() if heard != "lost" else None
-            except Unavailable:
-                rows = None
+            rows = None
+            if heard == "lost":
+                door.followed.let_go()
+            else:
+                with suppress(Unavailable):
+                    rows = door.followed.read()
             with suppress(RuntimeError):  # the service has ended
                 loop.call_soon_threadsafe(self._take, door, rows)
 

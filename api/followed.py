@@ -55,6 +55,10 @@ class Followed:
         self._floors: dict[str, int] = {}
         self._floor = 0
 
+    def let_go(self) -> None:
+        """Close the connection, which is of no use when others have broken."""
+        self._readers.close()
+
     def read(self) -> list[dict[str, Any]]:
         """The rows of the log that are new since the last call; at first, the last ones that there are."""
         since = self._read_to
