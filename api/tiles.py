@@ -278,7 +278,7 @@ class _Layer:
         limit = sql.SQL(" LIMIT {}").format(sql.Literal(ITEMS_AT_MOST)) if not self.coarseness else sql.SQL("")
         return sql.SQL(
             "(SELECT fid, ST_AsMVTGeom({geometry}, {box}, {extent}, {buffer}, true) AS geom,"
-            " nullif(sample, false) AS sample{columns}{blank} FROM {view} WHERE {where}{limit})"
+            " nullif(sample, false) AS sample{columns}{blank} FROM {view} AS i WHERE {where}{limit})"
         ).format(
             geometry=self._geometry(),
             box=BOX,
@@ -507,7 +507,7 @@ SELECT floor((ST_X({at}) - $1) / ($3 - $1) * {cells})::int * {cells}
         + floor(($4 - ST_Y({at})) / ($3 - $1) * {cells})::int AS cell,
     {rule} AS rule, sample, 1 AS count, ST_X({at}) AS x, ST_Y({at}) AS y, fid, {persons} AS persons,
     ({persons} IS NULL)::int AS persons_unknown, {area_m2} AS area_m2
-FROM {view}
+FROM {view} AS i
 WHERE {where} AND ST_X({at}) >= $1 AND ST_X({at}) < $3 AND ST_Y({at}) > $2 AND ST_Y({at}) <= $4
 """
 
