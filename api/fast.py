@@ -21,7 +21,7 @@ from isal import isal_zlib
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from api import rasters, tiles
+from api import rasters, tiles, tilesets
 from api.access import bears_credentials, identify, view_of
 from api.cache import Cache, Entry, Headers, TileCache
 from api.context import Context, View
@@ -96,6 +96,7 @@ class FastPath:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
+        scope = tilesets.as_fast(scope)
         path: str = scope["path"]
         if scope["method"] == "GET" and path.startswith("/tiles/"):
             private, tag, packed = _asked(scope["headers"])
@@ -165,7 +166,7 @@ class FastPath:
             view = await self._view(scope)
             return await watched.unless_gone(self._run(nearest.answer, view.readers, given))
         if path.startswith("/rasters/") and path.endswith(".png"):
-            refuse(given_in(scope["query_string"]))
+            refuse(given_in(_without_version(scope["query_string"])))
             return await self._raster_tile(scope, path)
         return None
 

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.requests import Request
 from starlette.responses import Response
 
+from api import tilesets
 from api.access import InView
 from api.context import OfCollection, View
 from api.parameters import Query as Parameters
@@ -270,7 +271,7 @@ def _collection(context: View, definition: Definition) -> dict[str, Any]:
         _link(f"{path}/queryables", "http://www.opengis.net/def/rel/ogc/1.0/queryables", "Queryables", SCHEMA),
     ]
     if definition.has_geometry:
-        links.append(_link(f"/tiles/{definition.id}.json", "tiles", "TileJSON"))
+        links += [_link(f"/tiles/{definition.id}.json", "tiles", "TileJSON"), tilesets.vector_link(definition.id)]
     known = {
         "id": definition.id,
         "title": definition.title.zh,

@@ -12,11 +12,11 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
-from api import errors
+from api import errors, tilesets
 from api.access import InView
 from api.context import InContext, View
 from api.parameters import box_of
-from api.rasters import hillshade_source
+from api.rasters import described
 from api.routes.collections import refuse_query
 from layers import features
 from layers.errors import InvalidValue
@@ -43,7 +43,6 @@ def service(request: Request, context: InView) -> Response:
     box = box or _box_of(context, held)
     sample = [holding for holding in held if holding.sample]
     shown = (_box_of(context, sample) if sample else None) or box or WORLD
-    hillshade = hillshade_source()
     told = {
         "name": "Leeward",
         "version": release(),
@@ -55,7 +54,7 @@ def service(request: Request, context: InView) -> Response:
             {"code": code, "label": {"zh": words.zh, "en": words.en}}
             for code, words in context.catalog.codes["hazard"].items()
         ],
-        "rasters": [hillshade] if hillshade is not None else [],
+        "rasters": described(),
         "basemap": settings().checked_basemap(),
     }
     return Response(orjson.dumps(told), media_type="application/json")
@@ -88,6 +87,7 @@ def landing(request: Request) -> Response:
         _link("/", "alternate", "The map", "text/html"),
         _link("/changes", "version-history", "The change log"),
         _link("/events", "monitor", "The change log as it grows", "text/event-stream"),
+        *tilesets.landing_links(),
     ]
     links[5]["templated"] = True
     told = {"title": "Leeward", "description": "A hazard and shelter mapping service", "links": links}
@@ -96,9 +96,9 @@ def landing(request: Request) -> Response:
 
 @router.get("/conformance", summary="What the interface conforms to")
 def conformance(request: Request) -> Response:
-    """The conformance classes of OGC API Features."""
+    """The conformance classes of OGC API Features and Tiles."""
     refuse_query(request)
-    return Response(orjson.dumps({"conformsTo": CONFORMANCE}), media_type="application/json")
+    return Response(orjson.dumps({"conformsTo": CONFORMANCE + tilesets.CONFORMANCE}), media_type="application/json")
 
 
 @router.get("/problems/{slug}", summary="What a problem's type means")
