@@ -27,6 +27,7 @@ from api.cache import Cache, Entry, Headers, TileCache
 from api.context import Context, View
 from api.errors import problem_of
 from api.followed import Change, Followed, Place
+from api.links import BASE, base_of
 from api.parameters import given_in, moment_of
 from api.routes import nearest
 from api.tile_query import conditions_of, refuse
@@ -118,6 +119,7 @@ class FastPath:
         private = bears_credentials(scope["headers"])
         sending = self._with_headers(send, bodiless=scope["method"] == "HEAD", private=private)
         watched = Watched(receive)
+        BASE.set(base_of(scope))
         if scope["method"] in ("GET", "HEAD"):
             scope = {**scope, "method": "GET"}
             ASKER.set(watched.asker)

@@ -12,6 +12,7 @@ from typing import Any
 import numpy
 from numpy.typing import NDArray
 
+from api.links import absolute
 from api.tiles import bounds
 from gis.terrain import hillshade, mercator_cell_m, slope
 from layers.errors import NotFound
@@ -129,7 +130,7 @@ def legend(raster_id: str) -> dict[str, Any]:
     }
 
 
-def tilejson(raster_id: str, base_url: str) -> dict[str, Any]:
+def tilejson(raster_id: str) -> dict[str, Any]:
     """The TileJSON 3.0 of a raster.
 
     Raises
@@ -147,7 +148,7 @@ def tilejson(raster_id: str, base_url: str) -> dict[str, Any]:
         "tilejson": "3.0.0",
         "name": told["title"]["zh"],
         "scheme": "xyz",
-        "tiles": [base_url + told["tiles"]],
+        "tiles": [absolute(told["tiles"])],
         "minzoom": told["minzoom"],
         "maxzoom": told["maxzoom"],
         "bounds": told["bbox"],

@@ -9,6 +9,7 @@ from starlette.types import Scope
 
 from api import tiles
 from api.context import View
+from api.links import absolute, link
 from layers import changes
 from layers.catalog import Catalog, catalog
 from layers.definition import Definition
@@ -112,11 +113,6 @@ def address(collection: str | None) -> str:
     return "/tiles" if collection is None else f"/collections/{collection}/tiles"
 
 
-def link(href: str, rel: str, title: str, media_type: str = "application/json") -> dict[str, Any]:
-    """A link."""
-    return {"href": href, "rel": rel, "type": media_type, "title": title}
-
-
 def vector_link(collection: str | None = None) -> dict[str, Any]:
     """The link to the tilesets of a collection, or of the whole service."""
     return link(address(collection), f"{RELATION}tilesets-vector", "Vector tilesets")
@@ -131,9 +127,9 @@ def landing_links() -> list[dict[str, Any]]:
 # --- tile matrix sets
 
 
-def matrix_sets(base_url: str) -> dict[str, Any]:
+def matrix_sets() -> dict[str, Any]:
     """The list of tile matrix sets."""
-    href = f"{base_url}/tileMatrixSets/{MATRIX_SET}"
+    href = f"/tileMatrixSets/{MATRIX_SET}"
     listed = {
         "id": MATRIX_SET,
         "title": MATRIX_SET_TITLE,
@@ -141,7 +137,7 @@ def matrix_sets(base_url: str) -> dict[str, Any]:
         "crs": WEB_MERCATOR,
         "links": [link(href, "self", MATRIX_SET_TITLE)],
     }
-    return {"tileMatrixSets": [listed], "links": [link(f"{base_url}/tileMatrixSets", "self", "Tile matrix sets")]}
+    return {"tileMatrixSets": [listed], "links": [link("/tileMatrixSets", "self", "Tile matrix sets")]}
 
 
 def matrix_set() -> dict[str, Any]:
@@ -178,16 +174,16 @@ def matrix_set() -> dict[str, Any]:
 # --- tilesets
 
 
-def tilesets(context: View, collection: str | None, base_url: str) -> dict[str, Any]:
+def tilesets(context: View, collection: str | None) -> dict[str, Any]:
     """The list of tilesets of a collection, or of the whole service: one."""
-    whole = tileset(context, collection, base_url)
+    whole = tileset(context, collection)
     listed = {name: whole[name] for name in ("title", "dataType", "crs", "tileMatrixSetURI", "tileMatrixSetId")}
     listed["links"] = [one for one in whole["links"] if one["rel"] != "item"]
-    own = link(base_url + address(collection), "self", "Vector tilesets")
+    own = link(address(collection), "self", "Vector tilesets")
     return {"tilesets": [listed], "links": [own]}
 
 
-def tileset(context: View, collection: str | None, base_url: str) -> dict[str, Any]:
+def tileset(context: View, collection: str | None) -> dict[str, Any]:
     """The metadata of a tileset."""
     names = (collection,) if collection is not None else dataset(context.catalog)
     box = _box_of(context, names)
@@ -199,8 +195,8 @@ def tileset(context: View, collection: str | None, base_url: str) -> dict[str, A
         "tileMatrixSetURI": MATRIX_SET_URI,
         "mediaTypes": [tiles.MEDIA_TYPE],
         "tileMatrixSetLimits": [_limits(zoom) for zoom in range(tiles.ZOOM_AT_MOST + 1)],
-        "layers": [_layer(context.catalog[name], base_url) for name in names],
-        "links": _links(collection, base_url),
+        "layers": [_layer(context.catalog[name]) for name in names],
+        "links": _links(collection),
     }
     attribution = _attribution(context, names)
     if attribution:
@@ -215,7 +211,7 @@ def _limits(zoom: int) -> dict[str, Any]:
     return {"tileMatrix": str(zoom), "minTileRow": 0, "maxTileRow": last, "minTileCol": 0, "maxTileCol": last}
 
 
-def _layer(definition: Definition, base_url: str) -> dict[str, Any]:
+def _layer(definition: Definition) -> dict[str, Any]:
     fields = tiles.fields_at(definition, tiles.ZOOM_ADVERTISED)
     told: dict[str, Any] = {
         "id": definition.id,
@@ -228,28 +224,28 @@ def _layer(definition: Definition, base_url: str) -> dict[str, Any]:
             "type": "object",
             "properties": {name: {"title": definition.fields[name].label.zh} for name in fields},
         },
-        "links": [link(f"{base_url}/collections/{definition.id}", "collection", definition.title.en)],
+        "links": [link(f"/collections/{definition.id}", "collection", definition.title.en)],
     }
     if definition.dimension in (0, 1, 2):
         told["geometryDimension"] = definition.dimension
     return told
 
 
-def _links(collection: str | None, base_url: str) -> list[dict[str, Any]]:
-    own = f"{base_url}{address(collection)}/{MATRIX_SET}"
+def _links(collection: str | None) -> list[dict[str, Any]]:
+    own = f"{address(collection)}/{MATRIX_SET}"
     template = f"{own}/{{tileMatrix}}/{{tileRow}}/{{tileCol}}?f=mvt"
     return [
         link(own, "self", "This tileset"),
         link(f"{own}?f=tilejson", "alternate", "This tileset as TileJSON", TILEJSON),
         {**link(template, "item", "Tiles", tiles.MEDIA_TYPE), "templated": True},
-        link(f"{base_url}/tileMatrixSets/{MATRIX_SET}", f"{RELATION}tiling-scheme", MATRIX_SET_TITLE),
+        link(f"/tileMatrixSets/{MATRIX_SET}", f"{RELATION}tiling-scheme", MATRIX_SET_TITLE),
     ]
 
 
-def tilejson(context: View, names: tuple[str, ...], base_url: str) -> dict[str, Any]:
+def tilejson(context: View, names: tuple[str, ...]) -> dict[str, Any]:
     """The TileJSON of some layers; its tiles have another address whenever anything has changed."""
     return tiles.tilejson(
-        context.catalog, names, base_url, _attribution(context, names),
+        context.catalog, names, absolute(""), _attribution(context, names),
         bounds=_box_of(context, names), version=changes.latest(context.readers),
     )  # fmt: skip
 

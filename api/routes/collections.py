@@ -16,6 +16,7 @@ from starlette.responses import Response
 from api import tilesets
 from api.access import InView
 from api.context import OfCollection, View
+from api.links import absolute
 from api.parameters import Query as Parameters
 from api.parameters import after_of, box_of, cursor_of, moment_of, names_of, unknown_parameter
 from layers import changes, features, grades, workflow
@@ -253,7 +254,7 @@ def _now() -> str:
 
 
 def _link(href: str, rel: str, title: str, media_type: str = "application/json") -> dict[str, str]:
-    return {"href": href, "rel": rel, "type": media_type, "title": title}
+    return {"href": absolute(href), "rel": rel, "type": media_type, "title": title}
 
 
 def _with(path: str, query: ItemsQuery, **changes: str) -> str:

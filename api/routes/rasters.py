@@ -23,7 +23,7 @@ Row = Annotated[str, Path(description="Row, from the north", examples=["1722"])]
 def tilejson(request: Request, raster: RasterId) -> Response:
     """Where the tiles are, at which zooms, and how far the raster reaches."""
     refuse_query(request)
-    return _json(rasters.tilejson(raster, str(request.base_url).rstrip("/")))
+    return _json(rasters.tilejson(raster))
 
 
 @router.get("/rasters/{raster}/legend", summary="Legend of a raster")

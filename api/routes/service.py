@@ -15,6 +15,7 @@ from starlette.responses import Response
 from api import errors, tilesets
 from api.access import InView
 from api.context import InContext, View
+from api.links import link
 from api.parameters import box_of
 from api.rasters import described
 from api.routes.collections import refuse_query
@@ -77,21 +78,25 @@ def readyz(context: InContext) -> Response:
 def landing(request: Request) -> Response:
     """Where everything is."""
     refuse_query(request)
+    return Response(orjson.dumps(landing_page()), media_type="application/json")
+
+
+def landing_page() -> dict[str, Any]:
+    """What the landing page tells."""
     links = [
-        _link("/api", "self", "This page"),
-        _link("/api/openapi.json", "service-desc", "The interface", "application/vnd.oai.openapi+json;version=3.1"),
-        _link("/conformance", "conformance", "What the interface conforms to"),
-        _link("/collections", "data", "The layers"),
-        _link("/service", "describedby", "What the map shows at first"),
-        _link("/nearest{?lon,lat,layers,k,hazard,places}", "search", "The items nearest to an incident"),
-        _link("/", "alternate", "The map", "text/html"),
-        _link("/changes", "version-history", "The change log"),
-        _link("/events", "monitor", "The change log as it grows", "text/event-stream"),
+        link("/api", "self", "This page"),
+        link("/api/openapi.json", "service-desc", "The interface", "application/vnd.oai.openapi+json;version=3.1"),
+        link("/conformance", "conformance", "What the interface conforms to"),
+        link("/collections", "data", "The layers"),
+        link("/service", "describedby", "What the map shows at first"),
+        link("/nearest{?lon,lat,layers,k,hazard,places}", "search", "The items nearest to an incident"),
+        link("/", "alternate", "The map", "text/html"),
+        link("/changes", "version-history", "The change log"),
+        link("/events", "monitor", "The change log as it grows", "text/event-stream"),
         *tilesets.landing_links(),
     ]
     links[5]["templated"] = True
-    told = {"title": "Leeward", "description": "A hazard and shelter mapping service", "links": links}
-    return Response(orjson.dumps(told), media_type="application/json")
+    return {"title": "Leeward", "description": "A hazard and shelter mapping service", "links": links}
 
 
 @router.get("/conformance", summary="What the interface conforms to")
@@ -109,10 +114,6 @@ def problem_type(slug: str) -> Response:
             told = {"type": f"/problems/{slug}", "title": kind.title, "status": int(status)}
             return Response(orjson.dumps(told), media_type="application/json")
     return errors.problem(404, "not-found", "Not found", "there is no such type of problem")
-
-
-def _link(href: str, rel: str, title: str, media_type: str = "application/json") -> dict[str, Any]:
-    return {"href": href, "rel": rel, "type": media_type, "title": title}
 
 
 def release() -> str:

@@ -35,7 +35,7 @@ def tilejson(request: Request, context: InView, layers: Layers) -> Response:
     """Where the tiles are, at which zooms, how far the layers reach, and which fields the tiles carry."""
     refuse_query(request)
     names = tiles.layers_of(context.catalog, layers)
-    told = tilesets.tilejson(context, names, str(request.base_url).rstrip("/"))
+    told = tilesets.tilejson(context, names)
     return Response(orjson.dumps(told), media_type="application/json", headers={"Cache-Control": "no-cache"})
 
 

@@ -47,9 +47,9 @@ class TileQuery(Parameters):
 
 
 @router.get("/tileMatrixSets", summary="The tile matrix sets")
-def matrix_sets(request: Request, query: Annotated[JsonQuery, Query()]) -> Response:
+def matrix_sets(query: Annotated[JsonQuery, Query()]) -> Response:
     """By which grids there are tiles: WebMercatorQuad."""
-    return _json(tilesets.matrix_sets(_base(request)))
+    return _json(tilesets.matrix_sets())
 
 
 @router.get("/tileMatrixSets/{tileMatrixSetId}", summary="A tile matrix set")
@@ -60,9 +60,9 @@ def matrix_set(matrix_set: MatrixSet, query: Annotated[JsonQuery, Query()]) -> R
 
 
 @router.get("/tiles", summary="The tilesets of the service")
-def of_dataset(request: Request, context: InView, query: Annotated[JsonQuery, Query()]) -> Response:
+def of_dataset(context: InView, query: Annotated[JsonQuery, Query()]) -> Response:
     """All layers with geometry in one tileset."""
-    return _json(tilesets.tilesets(context, None, _base(request)))
+    return _json(tilesets.tilesets(context, None))
 
 
 @router.get("/tiles/{tileMatrixSetId}", summary="The tileset of the service", responses=AS_TILESET)
@@ -84,11 +84,9 @@ def dataset_tile(
 
 
 @router.get("/collections/{collection}/tiles", summary="The tilesets of a layer")
-def of_collection(
-    request: Request, context: InView, definition: OfCollection, query: Annotated[JsonQuery, Query()]
-) -> Response:
+def of_collection(context: InView, definition: OfCollection, query: Annotated[JsonQuery, Query()]) -> Response:
     """One for each tile matrix set."""
-    return _json(tilesets.tilesets(context, _drawn(definition), _base(request)))
+    return _json(tilesets.tilesets(context, _drawn(definition)))
 
 
 @router.get("/collections/{collection}/tiles/{tileMatrixSetId}", summary="A tileset of a layer", responses=AS_TILESET)
@@ -113,10 +111,6 @@ def collection_tile(
     return _tile(context, (_drawn(definition),), matrix_set, zoom, row, column)
 
 
-def _base(request: Request) -> str:
-    return str(request.base_url).rstrip("/")
-
-
 def _json(told: Any, media_type: str = "application/json") -> Response:
     headers = {"Cache-Control": "no-cache", "Vary": "Accept"}
     return Response(orjson.dumps(told), media_type=media_type, headers=headers)
@@ -139,9 +133,9 @@ def _tileset(request: Request, context: View, collection: str | None, matrix_set
     _check(matrix_set)
     form = query.f or ("tilejson" if tilesets.TILEJSON in request.headers.get("accept", "") else "json")
     if form == "json":
-        return _json(tilesets.tileset(context, collection, _base(request)))
+        return _json(tilesets.tileset(context, collection))
     names = (collection,) if collection is not None else tilesets.dataset(context.catalog)
-    return _json(tilesets.tilejson(context, names, _base(request)), tilesets.TILEJSON)
+    return _json(tilesets.tilejson(context, names), tilesets.TILEJSON)
 
 
 def _tile(context: View, names: tuple[str, ...], matrix_set: str, zoom: str, row: str, column: str) -> Response:

@@ -5,9 +5,12 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import orjson
 from fastapi import APIRouter
+from starlette.requests import Request
 from starlette.responses import FileResponse, HTMLResponse, Response
 
+from api.routes.service import landing_page
 from layers.errors import NotFound
 from layers.settings import settings
 
@@ -26,13 +29,20 @@ or <code>npm ci &amp;&amp; npm run build</code> in the folder <code>web</code>.<
 """
 
 
+KEPT = {"Cache-Control": "no-cache", "Vary": "Accept"}
+
+
 @router.get("/")
-def index() -> Response:
-    """The web app, or how to build it."""
+def index(request: Request, f: str | None = None) -> Response:
+    """The web app, or how to build it; for programs that ask for JSON the landing page of the OGC API."""
+    accepted = request.headers.get("accept", "")
+    if f == "json" or ("json" in accepted and "text/html" not in accepted):
+        landing = orjson.dumps(landing_page())
+        return Response(landing, media_type="application/json", headers={"Vary": "Accept"})
     page = settings().web / "index.html"
     if not page.is_file():
-        return HTMLResponse(NOT_BUILT, headers={"Cache-Control": "no-cache"})
-    return FileResponse(page, headers={"Cache-Control": "no-cache"})
+        return HTMLResponse(NOT_BUILT, headers=KEPT)
+    return FileResponse(page, headers=KEPT)
 
 
 @router.get("/{path:path}")
