@@ -1,4 +1,4 @@
-"""Links. They are told as absolute addresses, since QGIS before 3.40 cannot follow others (its issue 58089)."""
+"""Links. They are told as absolute addresses: QGIS 3.22 and many later ones follow no others (qgis/QGIS#58089)."""
 
 from __future__ import annotations
 
