@@ -144,7 +144,7 @@ def test_slope_can_be_switched_on(app: Any) -> None:
     assert app.page.evaluate("leeward.map.getLayoutProperty('raster-slope', 'visibility')") == "none"
     answers: list[int] = []
     app.page.on("response", lambda answer: answers.append(answer.status) if "/rasters/slope/" in answer.url else None)
-    app.open(MIDDLE + "&on=slope")
+    app.open(MIDDLE + "&show=slope")
     assert app.page.evaluate("leeward.map.getLayoutProperty('raster-slope', 'visibility')") == "visible"
     assert app.page.evaluate("leeward.map.getPaintProperty('raster-slope', 'raster-brightness-max')") == 1
     assert answers
