@@ -14,7 +14,7 @@ from fastapi import FastAPI
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.types import ASGIApp
 
-from api import errors
+from api import errors, openapi
 from api.context import Context
 from api.fast import FastPath
 from api.routes import (
@@ -74,6 +74,12 @@ REFUSALS: dict[int | str, dict[str, Any]] = {
 
 class Service(FastAPI):
     """FastAPI behind the fast path, which also gives every answer its headers."""
+
+    def openapi(self) -> dict[str, Any]:
+        """The OpenAPI document, made once."""
+        if self.openapi_schema is None:
+            self.openapi_schema = openapi.as_3_0(super().openapi())
+        return self.openapi_schema
 
     def build_middleware_stack(self) -> ASGIApp:
         """The stack of FastAPI, with the fast path in front."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
+from collections import OrderedDict
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
@@ -21,6 +22,7 @@ from layers.features import Holding, holdings, sources
 from layers.pyramid import fold
 from layers.settings import settings
 
+COUNTS_AT_MOST = 256
 Value = TypeVar("Value")
 
 
@@ -43,12 +45,50 @@ class Remembered(Generic[Value]):
             return self._value
 
 
+class Counted:
+    """How many items a question fits, and whether that is an estimate; right until something is written."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._version = -1
+        self._until = 0.0
+        self._value = (0, False)
+
+    def __call__(self, version: int, count: Callable[[], tuple[int, bool]]) -> tuple[int, bool]:
+        """The count at a version of the change log; while writes never cease, it may be ten times as old as it took."""
+        with self._lock:
+            started = time.monotonic()
+            if self._version < version and started >= self._until:
+                self._value = count()
+                finished = time.monotonic()
+                self._version, self._until = version, finished + min(30.0, 10 * (finished - started))
+            return self._value
+
+
+class Counts:
+    """The counts of the last questions, by their texts."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._known: OrderedDict[str, Counted] = OrderedDict()
+
+    def __call__(self, question: str, version: int, count: Callable[[], tuple[int, bool]]) -> tuple[int, bool]:
+        """The count of a question at a version of the change log."""
+        with self._lock:
+            counted = self._known.setdefault(question, Counted())
+            self._known.move_to_end(question)
+            if len(self._known) > COUNTS_AT_MOST:
+                self._known.popitem(last=False)
+        return counted(version, count)
+
+
 class View:
     """What some readers see, and what is remembered of the layers for them."""
 
     def __init__(self, readers: Readers) -> None:
         self.readers = readers
         self.holdings: Remembered[list[Holding]] = Remembered(lambda: holdings(readers, catalog()))
+        self.counts = Counts()
         self.sources: Remembered[dict[str, dict[str, Any]]] = Remembered(lambda: sources(readers))
 
     @property
@@ -62,6 +102,7 @@ class View:
             return self
         earlier = View(self.readers.at(moment))
         earlier.sources = self.sources
+        earlier.counts = self.counts
         return earlier
 
 

@@ -10,10 +10,12 @@ from datetime import UTC, datetime
 from typing import Annotated, Any
 from urllib.parse import parse_qsl
 
+import orjson
 from pydantic import BaseModel, BeforeValidator, ConfigDict, model_validator
 
+from layers.crs import CRS84, Crs
 from layers.errors import InvalidValue, UnknownParameter
-from layers.features import LARGEST, Box
+from layers.features import CURSOR, LARGEST, Box, Place, SortKey
 
 SWAPPED = ": are longitude and latitude swapped?"
 NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,3})?")
@@ -81,18 +83,34 @@ def numbers(text: str, parameter: str, counts: tuple[int, ...], expected: str) -
     return values
 
 
-def box_of(text: str, parameter: str = "bbox") -> Box:
-    """West, south, east, north from four numbers, or from six with heights; west > east crosses the antimeridian."""
-    expected = "west,south,east,north in degrees"
+def box_of(text: str, parameter: str = "bbox", crs: Crs = CRS84) -> Box:
+    """West, south, east, north from four numbers, or from six with heights; west > east crosses the antimeridian.
+
+    Parameters
+    ----------
+    crs : Crs
+        Whose axes the numbers follow: south,west,north,east where latitude stands first.
+    """
+    expected = ("south,west,north,east" if crs.north_first else "west,south,east,north") + (
+        " in degrees" if crs.is_degrees else " in metres"
+    )
     values = numbers(text, parameter, (4, 6), expected)
-    west, south, east, north = values if len(values) == 4 else (values[0], values[1], values[3], values[4])
+    first, second, third, fourth = values if len(values) == 4 else (values[0], values[1], values[3], values[4])
+    box = (second, first, fourth, third) if crs.north_first else (first, second, third, fourth)
+    if crs.is_degrees:
+        _refuse_outside(box, parameter, expected)
+    if box[1] > box[3]:
+        raise InvalidValue("south lies north of north", parameter=parameter, expected=expected)
+    return box
+
+
+def _refuse_outside(box: Box, parameter: str, expected: str) -> None:
+    """Refuse a box that does not lie on the globe."""
+    west, south, east, north = box
     if not all(-180 <= value <= 180 for value in (west, east)):
         raise InvalidValue("west and east must lie in -180…180", parameter=parameter, expected=expected)
     if not all(-90 <= value <= 90 for value in (south, north)):
         raise InvalidValue(f"south and north must lie in -90…90{SWAPPED}", parameter=parameter, expected=expected)
-    if south > north:
-        raise InvalidValue("south lies north of north", parameter=parameter, expected=expected)
-    return west, south, east, north
 
 
 def place_of(text: str, parameter: str = "near") -> tuple[float, float]:
@@ -131,24 +149,42 @@ def names_of(text: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
 
 
-def cursor_of(fid: int) -> str:
-    """The opaque text of a place in a list of features."""
-    return base64.urlsafe_b64encode(f"fid {fid}".encode()).decode().rstrip("=")
+def sort_of(text: str) -> tuple[SortKey, ...]:
+    """The properties to sort by, each once; ``-`` before one turns its order round, ``+`` (or a space) does not."""
+    keys: dict[str, SortKey] = {}
+    for part in filter(None, (part.strip() for part in text.split(","))):
+        name = part.lstrip("+-").strip() if part[0] in "+-" else part
+        keys.setdefault(name, SortKey(name, descending=part.startswith("-")))
+    return tuple(keys.values())
 
 
-def after_of(cursor: str) -> int:
+def cursor_of(place: Place, sort: tuple[SortKey, ...]) -> str:
+    """The opaque text of a place in a list of features that are in some order."""
+    return base64.urlsafe_b64encode(orjson.dumps([_order(sort), place.fid, *place.keys])).decode().rstrip("=")
+
+
+def after_of(cursor: str, sort: tuple[SortKey, ...] = ()) -> Place:
     """The place that a cursor stands for.
 
     Raises
     ------
     InvalidValue
-        When it is none of ours.
+        When it is none of ours, or of a list in another order.
     """
     try:
-        text = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True).decode("ascii")
-        word, _, number = text.partition(" ")
-        if word == "fid" and number.isdecimal() and len(number) < 20 and int(number) <= LARGEST:
-            return int(number)
-    except (binascii.Error, ValueError):
-        pass
-    raise InvalidValue("the cursor cannot be read", parameter="cursor", expected="the cursor of a `next` link")
+        text = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
+        order, fid, *keys = orjson.loads(text)
+    except (binascii.Error, ValueError, TypeError):
+        order, fid, keys = None, -1, []
+    whole = isinstance(fid, int) and not isinstance(fid, bool) and 0 <= fid <= LARGEST
+    if not whole or order != _order(sort) or len(keys) != len(sort) or not all(map(_is_key, keys)):
+        raise InvalidValue("the cursor cannot be read", parameter="cursor", expected=CURSOR)
+    return Place(fid, tuple(keys))
+
+
+def _order(sort: tuple[SortKey, ...]) -> str:
+    return ",".join(f"{'-' if key.descending else ''}{key.name}" for key in sort)
+
+
+def _is_key(value: Any) -> bool:
+    return value is None or (isinstance(value, str) and "\0" not in value)

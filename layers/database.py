@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import datetime
 import hashlib
+import io
 import queue
 import re
 import select
@@ -63,6 +64,7 @@ SELECT set_config('leeward.then_top', top::text, false), set_config('leeward.the
        set_config('leeward.then_moment', {}, false)
 FROM {}(%s)
 """
+LINES = r"COPY ({}) TO STDOUT (FORMAT csv, DELIMITER E'\x1f', QUOTE E'\x1e')"
 PREPARED_AT_MOST = 200
 BEAT_S = 2.0
 Heard = Literal["message", "beat", "lost"]
@@ -401,6 +403,19 @@ class Readers(Pool):
         with self._asking(query, values) as cursor:
             row: tuple[Any, ...] | None = cursor.fetchone()
             return row
+
+    def lines(self, query: sql.Composable) -> bytes:
+        """All rows of a query as UTF-8 lines, each ended by a newline: the quickest way out of the database.
+
+        Parameters
+        ----------
+        query : sql.Composable
+            Its columns are texts without control characters, such as JSON; they are parted by U+001F.
+        """
+        found = io.BytesIO()
+        with self.cursor() as cursor:
+            cursor.copy_expert(sql.SQL(LINES).format(query), found)
+        return found.getvalue()
 
     def prepared(self, query: str, values: Sequence[Any], types: str) -> list[tuple[Any, ...]]:
         """All rows of a query that each connection prepares once and executes from then on.

@@ -2,7 +2,7 @@
 
 A definition is one TOML file. Everything particular to a layer stands there: table, comments,
 checks, import aliases, public fields, tiles, legend. Nothing else in the code names a layer's fields
-unless the definition gives them a role (``[nearest]``, ``[map]``, ``[workflow]``, ``[[computed]]``).
+unless the definition gives them a role (``[nearest]``, ``[map]``, ``[time]``, ``[workflow]``, ``[[computed]]``).
 """
 
 from __future__ import annotations
@@ -260,6 +260,13 @@ class Zones(Model):
     grade: str | None = None
 
 
+class Time(Model):
+    """Which fields are the own time of a feature: one moment or day, or a start and an end that may be open."""
+
+    start: str
+    end: str | None = None
+
+
 class Public(Model):
     """Which rows the public may see: those in which ``withheld`` is not true."""
 
@@ -495,6 +502,7 @@ class Definition(Model):
     tiles: Tiles = Tiles()
     nearest: Nearest | None = None
     zones: Zones | None = None
+    time: Time | None = None
     public: Public = Public()
     parent: str | None = None
     workflow: Workflow | None = None
@@ -548,12 +556,14 @@ class Definition(Model):
             field = self.fields.get(name)
             if field is None:
                 yield keys, f"no field {name}"
-            elif not field.public and keys[0] in ("map", "tiles", "nearest", "name_field"):
-                yield keys, f"{name} is drawn or ranked for everyone, so it must be public"
+            elif not field.public and keys[0] in ("map", "tiles", "nearest", "name_field", "time"):
+                yield keys, f"{name} is drawn, ranked or asked by for everyone, so it must be public"
             elif keys == ("name_field",) and field.type != "text":
                 yield keys, f"{name} is not of type text"
             elif keys == WITHHELD and field.type != "boolean":
                 yield keys, f"{name} is not of type boolean"
+            elif keys[0] == "time" and field.type not in ("date", "datetime"):
+                yield keys, f"{name} is not of type date or datetime"
             elif keys[0] == "fields" and field.type != "datetime":
                 yield keys, f"{name} is not of type datetime"
             elif keys[0] == "fields" and self.fields[keys[1]].public and not field.public:
@@ -611,6 +621,8 @@ class Definition(Model):
                 single.append((("nearest", part, "field"), condition.field))
         if self.zones is not None:
             single += [(("zones", "hazard"), self.zones.hazard), (("zones", "grade"), self.zones.grade)]
+        if self.time is not None:
+            single += [(("time", "start"), self.time.start), (("time", "end"), self.time.end)]
         if self.workflow is not None:
             single += self.workflow.fields_named()
         for number, computed in enumerate(self.computed):

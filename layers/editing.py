@@ -31,7 +31,7 @@ from layers.errors import (
     NotFound,
     PreconditionRequired,
 )
-from layers.features import LARGEST, SYSTEM_PROPERTIES, feature
+from layers.features import LARGEST, SYSTEM_PROPERTIES, feature, properties_of
 from layers.importing import settled_area
 from layers.names import initials_of
 from layers.staging import location_doubt
@@ -450,8 +450,8 @@ def _was_there(cursor: Cursor, definition: Definition, fid: int) -> bool:
 
 
 def _written(cursor: Cursor, definition: Definition, fid: int) -> Written:
-    query = sql.SQL("SELECT {}::text, change FROM {} AS i WHERE fid = %s").format(
-        feature(definition, None, INTERNAL), view(definition, INTERNAL)
+    query = sql.SQL("SELECT {}, change FROM {} AS i, {} WHERE i.fid = %s").format(
+        feature(definition), view(definition, INTERNAL), properties_of(definition, None, INTERNAL)
     )
     ((text, change),) = rows(cursor, query, (fid,))
     return Written(fid, change, text)

@@ -509,7 +509,9 @@ class _Run:
             if self.options.since is not None
             else sql.SQL("SELECT *, NULL AS leeward_operation FROM {}").format(view(self.definition, self.scope))
         )
-        conditions = [where(self.book, self.definition, dataclasses.replace(self.options.asked, after=-1), self.scope)]
+        conditions = [
+            where(self.book, self.definition, dataclasses.replace(self.options.asked, after=None), self.scope)
+        ]
         if self.profile is not None and not every:
             conditions += [
                 sql.SQL("{} = {}").format(sql.Identifier(name), sql.Literal(value))

@@ -16,7 +16,7 @@ from layers.catalog import Catalog
 from layers.database import Readers, Scope, sql, statement
 from layers.definition import Definition, Transition, Workflow
 from layers.errors import InvalidValue, NotFound, SignInNeeded, StepRefused, UnknownParameter
-from layers.features import feature
+from layers.features import feature, properties_of
 from layers.grades import computed_values
 from layers.tables import fields_of, view
 
@@ -399,6 +399,11 @@ def list_conditions(
 # --- the board
 
 
+def day_of(moment: datetime.datetime | None) -> datetime.date:
+    """The day by which it is judged what is overdue: today, or that of an earlier moment."""
+    return datetime.date.today() if moment is None else moment.astimezone().date()
+
+
 def board(readers: Readers, known: Catalog, definition: Definition, limit: int, today: datetime.date) -> dict[str, Any]:
     """All items in the loop by state, with the counts, from one state of the database.
 
@@ -443,7 +448,8 @@ def board(readers: Readers, known: Catalog, definition: Definition, limit: int, 
         gaps=_array(gap(definition, one) for one in gaps),
         not_known=_array(gap_not_known(definition, one) for one in gaps),
         gap_count=sql.Literal(len(gaps)),
-        feature=feature(definition, None, scope),
+        feature=feature(definition),
+        properties=properties_of(definition, None, scope),
         limit=sql.Literal(limit),
     )
     row = readers.one(query)

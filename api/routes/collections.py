@@ -2,37 +2,38 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from http import HTTPStatus
-from typing import Annotated, Any
-from urllib.parse import urlencode
+from typing import Annotated, Any, Literal
 
 import orjson
 from fastapi import APIRouter, Path, Query
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 from starlette.requests import Request
 from starlette.responses import Response
 
-from api import tilesets
+from api import pages, tilesets
 from api.access import InView
 from api.context import OfCollection, View
 from api.links import absolute
 from api.parameters import Query as Parameters
-from api.parameters import after_of, box_of, cursor_of, moment_of, names_of, unknown_parameter
-from layers import changes, features, grades, workflow
+from api.parameters import cursor_of, moment_of, unknown_parameter
+from api.questions import SAME_ITEMS, AsOf, ItemQuery, ItemsQuery, MomentQuery
+from layers import changes, crs, features, grades, workflow
 from layers.catalog import Catalog
-from layers.database import Readers, Scope, sql
+from layers.database import Scope
 from layers.definition import Definition
 from layers.definition import Field as LayerField
 from layers.editing import etag, monitoring_fields
 from layers.errors import NotFound
-from layers.features import PAGE_AT_MOST, SYSTEM_PROPERTIES, TEXT_AT_MOST, Holding, Page, union
+from layers.features import SYSTEM_PROPERTIES, Found, Holding, Page, union
 from layers.tables import fields_of
 
 router = APIRouter(tags=["Collections"])
-CRS84 = "http://www.opengis.net/def/crs/OGC/1.3/CRS84"
 GEOJSON = "application/geo+json"
 SCHEMA = "application/schema+json"
+AS_SCHEMA: dict[int | str, dict[str, Any]] = {200: {"content": {SCHEMA: {}}}}
+HTML = "text/html"
 FORM_PARTS = (
     "public", "personal", "required", "minimum", "maximum", "pattern", "default", "computed", "aliases", "example",
 )  # fmt: skip
@@ -43,151 +44,147 @@ JSON_TYPES: dict[str, dict[str, str]] = {
     "item": {"type": "integer"},
 }  # fmt: skip
 
-
-class ItemsQuery(BaseModel):
-    """Which items are asked for. Any public field of the layer may be given as well, and must then be equal."""
-
-    model_config = ConfigDict(extra="allow", frozen=True)
-
-    bbox: Annotated[
-        str | None,
-        Field(
-            description="west,south,east,north in degrees; west > east crosses the antimeridian",
-            examples=["105,27,106,28"],
-        ),
-    ] = None
-    limit: Annotated[int, Field(ge=1, le=PAGE_AT_MOST, description="Items at most")] = 100
-    cursor: Annotated[str | None, Field(max_length=100, description="From a `next` link")] = None
-    q: Annotated[str | None, Field(max_length=TEXT_AT_MOST, description="Part of the name, or its pinyin initials")] = (
-        None
-    )
-    properties: Annotated[
-        str | None,
-        Field(max_length=5000, description="The properties to give, parted by commas", examples=["name,status"]),
-    ] = None
-    as_of: Annotated[
-        str | None,
-        Field(max_length=50, description="What was recorded at that moment", examples=["2026-11-20T14:20:00+08:00"]),
-    ] = None
-    state: Annotated[
-        str | None,
-        Field(
-            max_length=60,
-            description="Of a layer with a workflow: the items behind that number of its board: a state's code, or "
-            + ", ".join(workflow.STATES),
-        ),
-    ] = None
-    missing: Annotated[str | None, Field(max_length=60, description="Open items with this gap, as the board says")] = (
-        None
-    )
-    area: Annotated[str | None, Field(max_length=200, description="Items in the county of this name")] = None
-
-    def page(self, known: Catalog, definition: Definition, readers: Readers) -> Page:
-        """The question as the store understands it."""
-        return Page(
-            limit=self.limit,
-            after=after_of(self.cursor) if self.cursor is not None else -1,
-            bbox=box_of(self.bbox) if self.bbox is not None else None,
-            q=self.q or None,
-            properties=names_of(self.properties) if self.properties is not None else None,
-            as_of=moment_of(self.as_of, "as_of") if self.as_of is not None else None,
-            conditions=self._of_board(known, definition, readers.scope),
-            filters={name: str(value) for name, value in (self.model_extra or {}).items()},
-        )
-
-    def _of_board(self, known: Catalog, definition: Definition, scope: Scope) -> tuple[sql.Composable, ...]:
-        if self.state is None and self.missing is None and self.area is None:
-            return ()
-        today = day_of(moment_of(self.as_of, "as_of") if self.as_of is not None else None)
-        return workflow.list_conditions(
-            known, definition, scope, today, state=self.state, missing=self.missing, area=self.area
-        )
+SYSTEM_SCHEMA: dict[str, dict[str, Any]] = {
+    "source": {"title": "Source", "type": "string"},
+    "sample": {"title": "Sample data, not real", "type": "boolean"},
+    "flags": {"title": "What is doubtful", "type": "array", "items": {"type": "string"}},
+    "recorded_at": {"title": "Recorded at", "type": "string", "format": "date-time"},
+}
 
 
-class MomentQuery(Parameters):
-    """The moment that is asked for."""
+class SchemaQuery(Parameters):
+    """In which form the schema is wanted."""
 
-    as_of: Annotated[
-        str | None,
-        Field(max_length=50, description="What was recorded at that moment", examples=["2026-11-20T14:20:00+08:00"]),
-    ] = None
-
-    def moment(self) -> datetime | None:
-        """The moment; None for what is now."""
-        return moment_of(self.as_of, "as_of") if self.as_of is not None else None
+    f: Annotated[Literal["json"] | None, Field(description="json")] = None
 
 
-class BoardQuery(MomentQuery):
+class BoardQuery(Parameters):
     """How much of the board is asked for, and of when."""
 
     limit: Annotated[int, Field(ge=0, le=1000, description="Items a state")] = 50
+    as_of: AsOf = None
 
 
-@router.get("/collections", summary="The layers")
-def collections(context: InView, query: Annotated[MomentQuery, Query()]) -> Response:
+@router.get("/collections", summary="The layers", responses=pages.ALSO_HTML)
+def collections(request: Request, context: InView, query: Annotated[MomentQuery, Query()]) -> Response:
     """Every layer: what it is, how it is drawn, how much it holds. Sample and real data are counted apart."""
     context = context.at(query.moment())
     found = [_collection(context, definition) for definition in context.catalog.values()]
-    return _json({"collections": found, "links": [_link("/collections", "self", "The layers")]})
+    links = [_link("/collections", "self", "The layers"), _link("/collections?f=html", "alternate", "As a page", HTML)]
+    if pages.wants_html(request, query.f):
+        return pages.collections(found)
+    return pages.negotiated(_json({"crs": list(crs.KNOWN), "collections": found, "links": links}))
 
 
-@router.get("/collections/{collection}", summary="One layer")
-def collection(context: InView, definition: OfCollection, query: Annotated[MomentQuery, Query()]) -> Response:
+@router.get("/collections/{collection}", summary="One layer", responses=pages.ALSO_HTML)
+def collection(
+    request: Request, context: InView, definition: OfCollection, query: Annotated[MomentQuery, Query()]
+) -> Response:
     """One layer: what it is, how it is drawn, how much it holds."""
-    return _json(_collection(context.at(query.moment()), definition))
+    told = _collection(context.at(query.moment()), definition)
+    return pages.collection(told) if pages.wants_html(request, query.f) else pages.negotiated(_json(told))
 
 
 @router.get("/collections/{collection}/board", summary="The workflow of a layer, counted and listed")
 def board(context: InView, definition: OfCollection, query: Annotated[BoardQuery, Query()]) -> Response:
     """The items in the loop by state, overdue first, and the counts; for those who have signed in."""
-    moment = query.moment()
+    moment = moment_of(query.as_of, "as_of") if query.as_of is not None else None
     readers = context.readers if moment is None else context.readers.at(moment)
-    return _json(workflow.board(readers, context.catalog, definition, query.limit, day_of(moment)))
+    return _json(workflow.board(readers, context.catalog, definition, query.limit, workflow.day_of(moment)))
 
 
-@router.get("/collections/{collection}/schema", summary="A layer's fields as JSON Schema")
-def schema(request: Request, context: InView, definition: OfCollection) -> Response:
-    """The public fields: types, units, codes."""
-    refuse_query(request)
+@router.get("/collections/{collection}/schema", summary="A layer's fields as JSON Schema", responses=AS_SCHEMA)
+def schema(context: InView, definition: OfCollection, query: Annotated[SchemaQuery, Query()]) -> Response:
+    """The fields that may be read: types, units, codes."""
     return _json(_schema(context.catalog, definition, "schema", context.readers.scope), SCHEMA)
 
 
-@router.get("/collections/{collection}/queryables", summary="The fields that items can be asked by")
-def queryables(request: Request, context: InView, definition: OfCollection) -> Response:
-    """The public fields, each of which may be a parameter of `items`."""
-    refuse_query(request)
+@router.get(
+    "/collections/{collection}/queryables", summary="The properties that items can be asked by", responses=AS_SCHEMA
+)
+def queryables(context: InView, definition: OfCollection, query: Annotated[SchemaQuery, Query()]) -> Response:
+    """What `filter` may name; all but the geometry may be parameters of `items` as well."""
     return _json(_schema(context.catalog, definition, "queryables", context.readers.scope), SCHEMA)
 
 
-@router.get("/collections/{collection}/items", summary="A layer's items", responses={200: {"content": {GEOJSON: {}}}})
+@router.get(
+    "/collections/{collection}/sortables", summary="The properties that items can be sorted by", responses=AS_SCHEMA
+)
+def sortables(context: InView, definition: OfCollection, query: Annotated[SchemaQuery, Query()]) -> Response:
+    """What `sortby` may name."""
+    return _json(_schema(context.catalog, definition, "sortables", context.readers.scope), SCHEMA)
+
+
+@router.get("/collections/{collection}/items", summary="A layer's items", responses=pages.GEOJSON_OR_HTML)
 def items(
     request: Request, context: InView, definition: OfCollection, query: Annotated[ItemsQuery, Query()]
 ) -> Response:
-    """Items as GeoJSON, in the order of their numbers; `next` leads to the following page."""
+    """Items as GeoJSON, in the order of their numbers or of `sortby`; `next` leads to the following page.
+
+    `numberMatched` is there up to 100 000 items; beyond, there is `numberMatchedEstimate`, the planner's, in its place.
+    """
     asked = query.page(context.catalog, definition, context.readers)
-    found, more = features.page(context.readers, context.catalog, definition, asked)
+    found = features.page(context.readers, context.catalog, definition, asked)
+    rest = {
+        **_matched(context, definition, query, asked, found),
+        "numberReturned": found.count,
+        "timeStamp": _now(),
+        "links": _page_links(definition, query, asked, found),
+    }
+    if pages.wants_html(request, query.f):
+        return pages.items(definition, orjson.loads(b"[" + found.features + b"]"), rest)
+    body = b'{"type":"FeatureCollection","features":[' + found.features + b"]," + orjson.dumps(rest)[1:]
+    headers = {"Content-Crs": f"<{asked.crs.uri}>"}
+    return pages.negotiated(Response(body, media_type=GEOJSON, headers=headers))
+
+
+def _matched(context: View, definition: Definition, query: ItemsQuery, asked: Page, found: Found) -> dict[str, int]:
+    """How many items there are in all, as a member of the answer."""
+    if found.more is None and asked.after is None:
+        return {"numberMatched": found.count}
+    question = f"{definition.id}?{query.query(*SAME_ITEMS)}"
+    version = changes.latest(context.readers) if asked.as_of is None else 0
+    count, estimated = context.counts(
+        question, version, lambda: features.matched(context.readers, context.catalog, definition, asked)
+    )
+    return {"numberMatchedEstimate" if estimated else "numberMatched": max(count, found.count)}
+
+
+def _page_links(definition: Definition, query: ItemsQuery, asked: Page, found: Found) -> list[dict[str, str]]:
     path = f"/collections/{definition.id}/items"
-    links = [_link(_with(path, query), "self", "This page", GEOJSON)]
-    if more is not None:
-        links.append(_link(_with(path, query, cursor=cursor_of(more)), "next", "The next page", GEOJSON))
+
+    def to(query_string: str) -> str:
+        return f"{path}?{query_string}" if query_string else path
+
+    links = [
+        _link(to(query.query("f")), "self", "This page", GEOJSON),
+        _link(to(query.query(f="html")), "alternate", "This page to be read", HTML),
+    ]
+    if found.more is not None:
+        following = query.query("f", cursor=cursor_of(found.more, asked.sort))
+        links.append(_link(to(following), "next", "The next page", GEOJSON))
     links.append(_link(f"/collections/{definition.id}", "collection", definition.title.en))
-    rest = {"numberReturned": len(found), "timeStamp": _now(), "links": links}
-    body = f'{{"type":"FeatureCollection","features":[{",".join(found)}],'.encode() + orjson.dumps(rest)[1:]
-    return Response(body, media_type=GEOJSON)
+    return links
 
 
-@router.get("/collections/{collection}/items/{fid}", summary="One item", responses={200: {"content": {GEOJSON: {}}}})
+@router.get("/collections/{collection}/items/{fid}", summary="One item", responses=pages.GEOJSON_OR_HTML)
 def item(
+    request: Request,
     context: InView,
     definition: OfCollection,
     fid: Annotated[str, Path(description="The item's number", examples=["1"])],
-    query: Annotated[MomentQuery, Query()],
+    query: Annotated[ItemQuery, Query()],
 ) -> Response:
     """One item as GeoJSON. An item that is withheld is answered like one that does not exist."""
-    found = features.item(context.readers, definition, number_of(fid), as_of=query.moment())
+    given = crs.crs_of(query.crs) if query.crs is not None else crs.CRS84
+    found = features.item(context.readers, definition, number_of(fid), as_of=query.moment(), crs=given)
     if found is None:
         raise no_item(definition, fid)
-    return item_response(definition.id, found.text, int(fid), found.change)
+    if pages.wants_html(request, query.f):
+        return pages.item(definition, orjson.loads(found.text))
+    response = item_response(definition.id, found.text, int(fid), found.change)
+    response.headers["Content-Crs"] = f"<{given.uri}>"
+    return pages.negotiated(response)
 
 
 @router.get("/collections/{collection}/items/{fid}/history", summary="What became of an item")
@@ -208,11 +205,6 @@ def history(
     return _json({"changes": told})
 
 
-def day_of(moment: datetime | None) -> date:
-    """The day by which it is judged what is overdue: today, or that of an earlier moment."""
-    return date.today() if moment is None else moment.astimezone().date()
-
-
 def number_of(fid: str) -> int:
     """The number of an item, from an address; -1 when it is none."""
     return int(fid) if fid.isascii() and fid.isdecimal() and len(fid) < 20 else -1
@@ -229,6 +221,7 @@ def item_response(layer: str, text: str, fid: int, change: int, status: int = 20
     path = f"/collections/{layer}/items/{fid}"
     links = [
         _link(path, "self", "This item", GEOJSON),
+        _link(f"{path}?f=html", "alternate", "This item to be read", HTML),
         _link(f"{path}/history", "version-history", "What became of it"),
         _link(f"/collections/{layer}", "collection", layer),
     ]
@@ -257,19 +250,17 @@ def _link(href: str, rel: str, title: str, media_type: str = "application/json")
     return {"href": absolute(href), "rel": rel, "type": media_type, "title": title}
 
 
-def _with(path: str, query: ItemsQuery, **changes: str) -> str:
-    given = {**query.model_dump(exclude_unset=True), **(query.model_extra or {}), **changes}
-    return f"{path}?{urlencode(given)}" if given else path
-
-
 def _collection(context: View, definition: Definition) -> dict[str, Any]:
     held = [holding for holding in context.holdings() if holding.layer == definition.id]
     path = f"/collections/{definition.id}"
     links = [
         _link(path, "self", definition.title.en),
+        _link(f"{path}?f=html", "alternate", definition.title.en, HTML),
         _link(f"{path}/items", "items", "Items", GEOJSON),
+        _link(f"{path}/items?f=html", "items", "Items to be read", HTML),
         _link(f"{path}/schema", "http://www.opengis.net/def/rel/ogc/1.0/schema", "Schema", SCHEMA),
         _link(f"{path}/queryables", "http://www.opengis.net/def/rel/ogc/1.0/queryables", "Queryables", SCHEMA),
+        _link(f"{path}/sortables", "http://www.opengis.net/def/rel/ogc/1.0/sortables", "Sortables", SCHEMA),
     ]
     if definition.has_geometry:
         links += [_link(f"/tiles/{definition.id}.json", "tiles", "TileJSON"), tilesets.vector_link(definition.id)]
@@ -280,8 +271,8 @@ def _collection(context: View, definition: Definition) -> dict[str, Any]:
         "description": definition.abstract.zh,
         "abstracts": definition.abstract.model_dump(),
         "itemType": "feature",
-        "crs": [CRS84],
-        "storageCrs": CRS84,
+        "crs": list(crs.KNOWN),
+        "storageCrs": crs.CRS84.uri,
         "counts": {
             "real": sum(h.count for h in held if not h.sample),
             "sample": sum(h.count for h in held if h.sample),
@@ -292,7 +283,7 @@ def _collection(context: View, definition: Definition) -> dict[str, Any]:
     }
     boxes = [holding.bbox for holding in held if holding.bbox is not None]
     if boxes:
-        known["extent"] = {"spatial": {"bbox": [union(boxes)], "crs": CRS84}}
+        known["extent"] = {"spatial": {"bbox": [union(boxes)], "crs": crs.CRS84.uri}}
     return known
 
 
@@ -311,6 +302,7 @@ def _layer(known: Catalog, definition: Definition, scope: Scope) -> dict[str, An
         "name_field": definition.name_field,
         "fields": [_field(known, definition, name, scope) for name in fields_of(definition, scope)],
         "map": definition.map.model_dump(mode="json") if definition.map is not None else None,
+        "time": definition.time.model_dump() if definition.time is not None else None,
         "tiles": {"min_zoom": definition.tiles.min_zoom, "detail_zoom": definition.tiles.detail_zoom},
         "nearest": {"default": nearest.default, "k": nearest.k} if nearest is not None else None,
     }
@@ -347,20 +339,16 @@ def _schema(known: Catalog, definition: Definition, kind: str, scope: Scope) -> 
     properties: dict[str, Any] = {}
     if kind == "schema":
         properties["fid"] = {"title": "Number", "type": "integer", "x-ogc-role": "id", "readOnly": True}
-    if definition.has_geometry:
+    if definition.has_geometry and kind != "sortables":
         shape = "geometry-any" if definition.geometry == "Geometry" else f"geometry-{definition.geometry.lower()}"
         properties["geometry"] = {"x-ogc-role": "primary-geometry", "format": shape}
     for name in fields_of(definition, scope):
         properties[name] = _property(known, definition, definition.fields[name])
-    system: dict[str, Any] = {
-        "source": {"title": "Source", "type": "string"},
-        "sample": {"title": "Sample data, not real", "type": "boolean"},
-        "flags": {"title": "What is doubtful", "type": "array", "items": {"type": "string"}},
-        "recorded_at": {"title": "Recorded at", "type": "string", "format": "date-time"},
-    }
-    properties |= {name: {**system[name], "readOnly": True} for name in SYSTEM_PROPERTIES}
-    if kind == "queryables":
-        properties.pop("recorded_at")
+    for name, role in _roles(definition):
+        properties[name]["x-ogc-role"] = role
+    properties |= {name: {**SYSTEM_SCHEMA[name], "readOnly": True} for name in SYSTEM_PROPERTIES}
+    if kind == "sortables":
+        properties = {name: properties[name] for name in features.sortables(definition, scope)}
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "$id": f"/collections/{definition.id}/{kind}",
@@ -370,6 +358,16 @@ def _schema(known: Catalog, definition: Definition, kind: str, scope: Scope) -> 
         "properties": properties,
         "additionalProperties": False,
     }
+
+
+def _roles(definition: Definition) -> list[tuple[str, str]]:
+    """The fields that are a feature's own time, each with its role."""
+    time = definition.time
+    if time is None:
+        return []
+    if time.end is None:
+        return [(time.start, "primary-instant")]
+    return [(time.start, "primary-interval-start"), (time.end, "primary-interval-end")]
 
 
 def _property(known: Catalog, definition: Definition, field: LayerField) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from starlette.responses import StreamingResponse
 from api.access import InView
 from api.context import OfCollection
 from api.parameters import unknown_parameter
-from api.routes.collections import ItemsQuery
+from api.questions import FilterQuery
 from layers.definition import Definition
 from layers.errors import Unavailable
 from layers.exporting import ENDINGS, Options, Report, export_file, format_of, headings_of
@@ -49,7 +49,7 @@ TOLD: dict[int | str, dict[str, Any]] = {
 _slots = threading.BoundedSemaphore(AT_ONCE)
 
 
-class ExportQuery(ItemsQuery):
+class ExportQuery(FilterQuery):
     """What is to be written, and how. The filters of `items` may be given as well."""
 
     format: Annotated[str, Field(max_length=40, description=", ".join(MEDIA_TYPES), examples=["gpkg"])]
@@ -66,8 +66,8 @@ class ExportQuery(ItemsQuery):
 @router.get("/collections/{collection}/export", summary="A layer as a file", responses=TOLD)
 def export(view: InView, definition: OfCollection, query: Annotated[ExportQuery, Query()]) -> StreamingResponse:
     """All items that the asker may see, or those that the filters leave, as a file that import reads back."""
-    for name in ("limit", "cursor", "properties"):
-        if name in query.model_fields_set:
+    for name in ("limit", "cursor", "sortby", "properties", "f"):
+        if name in (query.model_extra or {}):
             raise unknown_parameter(name, "no such parameter: an export holds all items and fields")
     form = format_of(query.format, Path())
     options = Options(

@@ -5,18 +5,19 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from importlib.metadata import PackageNotFoundError, version
-from typing import Any
+from typing import Annotated, Any
 
 import orjson
-from fastapi import APIRouter
+from fastapi import APIRouter, Query
 from starlette.requests import Request
 from starlette.responses import Response
 
-from api import errors, tilesets
+from api import errors, openapi, pages, tilesets
 from api.access import InView
 from api.context import InContext, View
 from api.links import link
 from api.parameters import box_of
+from api.questions import FormQuery
 from api.rasters import described
 from api.routes.collections import refuse_query
 from layers import features
@@ -28,11 +29,21 @@ router = APIRouter(tags=["Service"])
 WORLD: Box = (-180.0, -60.0, 180.0, 75.0)
 SCREEN_PX = (900, 640)
 TILE_PX = 512
+FEATURES = "http://www.opengis.net/spec/ogcapi-features-"
 CONFORMANCE = [
-    "http://www.opengis.net/spec/ogcapi-features-1/1.0/conf/core",
-    "http://www.opengis.net/spec/ogcapi-features-1/1.0/conf/oas30",
-    "http://www.opengis.net/spec/ogcapi-features-1/1.0/conf/geojson",
-]
+    *(f"{FEATURES}1/1.0/conf/{name}" for name in ("core", "oas30", "html", "geojson")),
+    f"{FEATURES}2/1.0/conf/crs",
+    *(f"{FEATURES}3/1.0/conf/{name}" for name in ("queryables", "queryables-query-parameters", "filter")),
+    f"{FEATURES}3/1.0/conf/features-filter",
+    *(
+        f"http://www.opengis.net/spec/cql2/1.0/conf/{name}"
+        for name in (
+            "cql2-text", "cql2-json", "basic-cql2", "advanced-comparison-operators", "case-insensitive-comparison",
+            "basic-spatial-functions", "basic-spatial-functions-plus", "spatial-functions", "array-functions",
+            "property-property",
+        )
+    ),
+]  # fmt: skip
 
 
 @router.get("/service", summary="What the map shows at first")
@@ -74,36 +85,40 @@ def readyz(context: InContext) -> Response:
     return Response(b'{"status":"ready"}', media_type="application/json", headers={"Cache-Control": "no-store"})
 
 
-@router.get("/api", summary="Landing page of the OGC API")
-def landing(request: Request) -> Response:
+@router.get("/api", summary="Landing page of the OGC API", responses=pages.ALSO_HTML)
+def landing(request: Request, query: Annotated[FormQuery, Query()]) -> Response:
     """Where everything is."""
-    refuse_query(request)
-    return Response(orjson.dumps(landing_page()), media_type="application/json")
+    told = landing_page()
+    if pages.wants_html(request, query.f):
+        return pages.landing(told)
+    return pages.negotiated(Response(orjson.dumps(told), media_type="application/json"))
 
 
 def landing_page() -> dict[str, Any]:
     """What the landing page tells."""
     links = [
         link("/api", "self", "This page"),
-        link("/api/openapi.json", "service-desc", "The interface", "application/vnd.oai.openapi+json;version=3.1"),
+        link("/api?f=html", "alternate", "This page to be read", "text/html"),
+        link("/api/openapi.json", "service-desc", "The interface", openapi.MEDIA_TYPE),
         link("/conformance", "conformance", "What the interface conforms to"),
         link("/collections", "data", "The layers"),
         link("/service", "describedby", "What the map shows at first"),
-        link("/nearest{?lon,lat,layers,k,hazard,places}", "search", "The items nearest to an incident"),
+        {**link("/nearest{?lon,lat,layers,k,hazard,places}", "search", "What is near"), "templated": True},
         link("/", "alternate", "The map", "text/html"),
         link("/changes", "version-history", "The change log"),
         link("/events", "monitor", "The change log as it grows", "text/event-stream"),
         *tilesets.landing_links(),
     ]
-    links[5]["templated"] = True
     return {"title": "Leeward", "description": "A hazard and shelter mapping service", "links": links}
 
 
-@router.get("/conformance", summary="What the interface conforms to")
-def conformance(request: Request) -> Response:
-    """The conformance classes of OGC API Features and Tiles."""
-    refuse_query(request)
-    return Response(orjson.dumps({"conformsTo": CONFORMANCE + tilesets.CONFORMANCE}), media_type="application/json")
+@router.get("/conformance", summary="What the interface conforms to", responses=pages.ALSO_HTML)
+def conformance(request: Request, query: Annotated[FormQuery, Query()]) -> Response:
+    """The conformance classes of OGC API Features, CQL2 and OGC API Tiles that hold; each has a test."""
+    claimed = CONFORMANCE + tilesets.CONFORMANCE
+    if pages.wants_html(request, query.f):
+        return pages.conformance(claimed)
+    return pages.negotiated(Response(orjson.dumps({"conformsTo": claimed}), media_type="application/json"))
 
 
 @router.get("/problems/{slug}", summary="What a problem's type means")

@@ -10,6 +10,7 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import FileResponse, HTMLResponse, Response
 
+from api import pages
 from api.routes.service import landing_page
 from layers.errors import NotFound
 from layers.settings import settings
@@ -35,10 +36,8 @@ KEPT = {"Cache-Control": "no-cache", "Vary": "Accept"}
 @router.get("/")
 def index(request: Request, f: str | None = None) -> Response:
     """The web app, or how to build it; for programs that ask for JSON the landing page of the OGC API."""
-    accepted = request.headers.get("accept", "")
-    if f == "json" or ("json" in accepted and "text/html" not in accepted):
-        landing = orjson.dumps(landing_page())
-        return Response(landing, media_type="application/json", headers={"Vary": "Accept"})
+    if pages.wants_json(request, f):
+        return pages.negotiated(Response(orjson.dumps(landing_page()), media_type="application/json"))
     page = settings().web / "index.html"
     if not page.is_file():
         return HTMLResponse(NOT_BUILT, headers=KEPT)

@@ -16,8 +16,8 @@ SELECT
     (SELECT json_agg(s) FROM (
         SELECT state, count(*) AS count, count(*) FILTER (WHERE is_overdue) AS overdue FROM item GROUP BY state) AS s),
     (SELECT json_agg(json_build_object('state', c.state, 'item', c.card) ORDER BY c.place) FROM (
-        SELECT item.state, item.place, {feature} AS card
-        FROM item JOIN {view} AS i ON i.fid = item.fid WHERE item.place <= {limit}) AS c),
+        SELECT item.state, item.place, ({feature})::json AS card
+        FROM item JOIN {view} AS i ON i.fid = item.fid, {properties} WHERE item.place <= {limit}) AS c),
     (SELECT json_agg(a ORDER BY a.name IS NULL, a.overdue DESC, a.open DESC, a.name) FROM (
         SELECT area AS name, count(*) FILTER (WHERE is_open) AS open, count(*) FILTER (WHERE is_overdue) AS overdue,
             count(*) FILTER (WHERE closed_this_month) AS closed_this_month

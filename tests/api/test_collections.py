@@ -199,6 +199,18 @@ def test_dates_and_items_are_filtered_by_value(database: str, client: TestClient
     assert (told["features"][0]["geometry"], told["features"][0]["properties"]["item_name"]) == (None, "tent")
 
 
+def test_items_are_asked_by_their_own_time(database: str, client: TestClient) -> None:
+    put(
+        database,
+        "incidents",
+        {"name": "slide", "at": (1, 1), "occurred_at": "2026-11-20T13:55:00+08:00"},
+        {"name": "flood", "at": (1, 1), "occurred_at": "2026-11-21T13:55:00+08:00"},
+    )
+    assert names(items(client, "?datetime=2026-11-20", "incidents")) == ["slide"]
+    assert names(items(client, "?datetime=2026-11-20T13:55:01%2B08:00/..", "incidents")) == ["flood"]
+    assert client.get("/collections/incidents").json()["layer"]["time"] == {"start": "occurred_at", "end": None}
+
+
 def test_properties_are_chosen(database: str, client: TestClient) -> None:
     put(database, "risk_zones", {"name": "z", "at": square(0, 0, 1), "hazard": "flood"})
     (feature,) = items(client, "?properties=name,sample", "risk_zones")["features"]
@@ -215,12 +227,13 @@ def test_properties_are_chosen(database: str, client: TestClient) -> None:
         ("bbox=0,2,1,1", "bbox"),
         ("bbox=181,0,182,1", "bbox"),
         ("limit=0", "limit"),
-        ("limit=10001", "limit"),
         ("limit=1e3", "limit"),
-        ("limit=9" + "9" * 40, "limit"),
+        ("limit=-9" + "9" * 40, "limit"),
         ("cursor=zz", "cursor"),
         ("cursor=%FF", "cursor"),
         ("cursor=ZmlkIC0x", "cursor"),
+        ("datetime=yesterday", "datetime"),
+        ("datetime=2026-11-21/2026-11-20", "datetime"),
         ("status=shut", "status"),
         ("suitable_hazards=meteor", "suitable_hazards"),
         ("capacity_persons=x", "capacity_persons"),
@@ -248,8 +261,15 @@ def test_wrong_values_are_refused_with_what_would_be_right(client: TestClient, q
     assert told["type"].startswith("/problems/")
 
 
-def test_a_layer_without_geometry_has_no_box(client: TestClient) -> None:
-    assert client.get("/collections/stock/items?bbox=0,0,1,1").json()["parameter"] == "bbox"
+def test_items_without_a_place_lie_in_every_box(database: str, client: TestClient) -> None:
+    (depot,) = put(database, "supply_depots", {"name": "d", "at": (5, 5)})
+    put(database, "stock", {"depot": depot, "item_name": "tent"})
+    assert items(client, "?bbox=0,0,1,1", "stock")["numberReturned"] == 1
+
+
+def test_a_limit_above_the_greatest_is_the_greatest(client: TestClient) -> None:
+    for limit in ("10001", "9" * 40):
+        items(client, f"?limit={limit}")
 
 
 @pytest.mark.parametrize(

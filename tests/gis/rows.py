@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+import orjson
+
 from layers.catalog import catalog
 from layers.database import sql, transaction
+from layers.features import Found
 from layers.tables import table
 
 
@@ -33,6 +36,13 @@ def put(url: str, layer: str, *rows: dict[str, Any], source: str = "test") -> li
             )
             numbers.append(cursor.fetchone()[0])
     return numbers
+
+
+def rows_of(found: Found) -> list[dict[str, Any]]:
+    """The features of a page."""
+    rows: list[dict[str, Any]] = orjson.loads(b"[" + found.features + b"]")
+    assert len(rows) == found.count
+    return rows
 
 
 def square(west: float, south: float, side: float) -> str:

@@ -123,6 +123,10 @@ def test_good_definition(tmp_path: Path) -> None:
         ('codes = "kind", public = true', 'codes = "kind", public = true, default = "x"', "kind.default: no code"),
         ('minimum = 0, public = true', 'layer = "shelters", public = true', "wells.toml:14: fields.depth_m: `layer`"),
         ('group = "response"', 'group = "response"\nlabel_field = "owner"', "wells.toml:30: map.label_field: owner"),
+        ('public   = {', 'time = { start = "name" }\npublic   = {', "wells.toml:6: time.start: name is not of type"),
+        ('public   = {', 'time = { start = "dug_on" }\npublic   = {', "wells.toml:6: time.start: no field dug_on"),
+        ('public   = {', 'time = { start = "owner" }\npublic   = {', "wells.toml:6: time.start: owner is drawn, "),
+        ('public   = {', 'time = { from = "name" }\npublic   = {', "wells.toml:6: time.from: unknown key"),
         # not TOML at all
         ("order = 5", "order = 5\nrules = []", "wells.toml: not valid TOML: "),
         ("order = 5", "order = ", "wells.toml: not valid TOML: "),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 
 import pytest
@@ -10,8 +9,21 @@ import pytest
 from layers.catalog import catalog
 from layers.database import Readers
 from layers.errors import InvalidValue, UnknownParameter
-from layers.features import Holding, Page, frame, holdings, item, like, page, property_columns, search, sources, union
-from tests.gis.rows import empty, put, square
+from layers.features import (
+    Holding,
+    Page,
+    Place,
+    frame,
+    holdings,
+    item,
+    like,
+    page,
+    property_columns,
+    search,
+    sources,
+    union,
+)
+from tests.gis.rows import empty, put, rows_of, square
 
 SHELTERS = catalog()["shelters"]
 
@@ -41,17 +53,17 @@ def found(readers: Readers, q: str, near: tuple[float, float] | None = None, lim
 
 def test_pages_follow_one_another(database: str, readers: Readers) -> None:
     numbers = put(database, "shelters", *({"name": f"s{n}", "at": (n, 0)} for n in range(5)))
-    first, more = page(readers, catalog(), SHELTERS, Page(limit=3))
-    assert [json.loads(text)["id"] for text in first] == numbers[:3]
-    assert more == numbers[2]
-    rest, more = page(readers, catalog(), SHELTERS, Page(limit=3, after=more))
-    assert [json.loads(text)["id"] for text in rest] == numbers[3:]
-    assert more is None
+    first = page(readers, catalog(), SHELTERS, Page(limit=3))
+    assert [row["id"] for row in rows_of(first)] == numbers[:3]
+    assert (first.count, first.more) == (3, Place(numbers[2]))
+    rest = page(readers, catalog(), SHELTERS, Page(limit=3, after=first.more))
+    assert [row["id"] for row in rows_of(rest)] == numbers[3:]
+    assert (rest.count, rest.more) == (2, None)
 
 
 def test_a_page_that_is_just_full_has_no_successor(database: str, readers: Readers) -> None:
     put(database, "shelters", *({"name": f"s{n}", "at": (n, 0)} for n in range(3)))
-    assert page(readers, catalog(), SHELTERS, Page(limit=3))[1] is None
+    assert page(readers, catalog(), SHELTERS, Page(limit=3)).more is None
 
 
 def test_items_out_of_range_do_not_exist(readers: Readers) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Any
@@ -15,7 +14,7 @@ from layers import changes, features
 from layers.catalog import catalog
 from layers.database import INTERNAL, Cursor, Readers, Writers, one, rows, transaction
 from layers.features import Page
-from tests.gis.rows import put
+from tests.gis.rows import put, rows_of
 
 SHELTERS = catalog()["shelters"]
 Model = dict[int, dict[str, Any]]
@@ -44,8 +43,7 @@ def writers(module_database: str) -> Iterator[Writers]:
 
 def seen(readers: Readers, as_of: datetime | None = None) -> Model:
     """The rows of the layer, by number."""
-    texts, _ = features.page(readers, catalog(), SHELTERS, Page(limit=10_000, as_of=as_of))
-    found = map(json.loads, texts)
+    found = rows_of(features.page(readers, catalog(), SHELTERS, Page(limit=10_000, as_of=as_of)))
     return {
         row["id"]: {
             "at": tuple(row["geometry"]["coordinates"]),

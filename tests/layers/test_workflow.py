@@ -8,7 +8,6 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -21,6 +20,7 @@ from layers.definition import Definition
 from layers.errors import DefinitionError, InvalidValue, NotFound, SignInNeeded, StepRefused
 from layers.features import Page, page
 from layers.grades import computed_values
+from tests.gis.rows import rows_of
 
 TODAY = date(2026, 11, 22)
 EDITOR, REVIEWER, BOTH = frozenset({"read", "edit"}), frozenset({"read", "review"}), ROLES["admin"]
@@ -272,8 +272,7 @@ def board(members: Readers, limit: int = 50, definition: Definition = POINTS) ->
 
 def listed(members: Readers, **asked: str) -> list[int]:
     conditions = workflow.list_conditions(catalog(), POINTS, INTERNAL, TODAY, **asked)
-    found, _ = page(members, catalog(), POINTS, Page(limit=10_000, conditions=conditions))
-    return [orjson.loads(text)["id"] for text in found]
+    return [row["id"] for row in rows_of(page(members, catalog(), POINTS, Page(limit=10_000, conditions=conditions)))]
 
 
 def square(west: float, south: float, side: float) -> str:

@@ -27,6 +27,7 @@ from layers.catalog import catalog
 from layers.database import INTERNAL, Readers, rows, sql, transaction
 from layers.features import Page
 from tests.conftest import free_port, wait_until_ready
+from tests.gis.rows import rows_of
 
 ROOT = Path(__file__).parents[2]
 Listen = Callable[[int], Any]
@@ -95,8 +96,8 @@ def five(psql: Callable[..., list[tuple[Any, ...]]]) -> list[int]:
 
 
 def managers(readers: Readers, at: datetime | None = None) -> dict[int, str | None]:
-    texts, _ = features.page(readers, catalog(), SHELTERS, Page(limit=10_000, as_of=at))
-    return {found["id"]: found["properties"]["manager"] for found in map(json.loads, texts)}
+    found = rows_of(features.page(readers, catalog(), SHELTERS, Page(limit=10_000, as_of=at)))
+    return {row["id"]: row["properties"]["manager"] for row in found}
 
 
 def versions(readers: Readers, since: int = 0) -> list[int]:
