@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from typing import Any
 
@@ -18,7 +19,6 @@ from layers.features import Box, union
 MATRIX_SET = "WebMercatorQuad"
 MATRIX_SET_URI = f"http://www.opengis.net/def/tilematrixset/OGC/1.0/{MATRIX_SET}"
 MATRIX_SET_TITLE = "Google Maps Compatible for the World"
-CRS84 = "http://www.opengis.net/def/crs/OGC/1.3/CRS84"
 WEB_MERCATOR = "http://www.opengis.net/def/crs/EPSG/0/3857"
 TILEJSON = "application/vnd.mapbox.tile+json"
 RELATION = "http://www.opengis.net/def/rel/ogc/1.0/"
@@ -202,8 +202,15 @@ def tileset(context: View, collection: str | None) -> dict[str, Any]:
     if attribution:
         told["attribution"] = attribution
     if box is not None:
-        told["boundingBox"] = {"lowerLeft": box[:2], "upperRight": box[2:], "crs": CRS84}
+        corners = {"lowerLeft": _metres(*box[:2]), "upperRight": _metres(*box[2:])}
+        told["boundingBox"] = {**corners, "crs": WEB_MERCATOR, "orderedAxes": ["X", "Y"]}
     return told
+
+
+def _metres(lon: float, lat: float) -> tuple[float, float]:
+    """A position in EPSG:3857, drawn to the edge of the grid where it lies beyond."""
+    y = math.asinh(math.tan(math.radians(max(-89.9, min(89.9, lat))))) / math.pi
+    return lon / 180 * tiles.HALF_WORLD_M, max(-1.0, min(1.0, y)) * tiles.HALF_WORLD_M
 
 
 def _limits(zoom: int) -> dict[str, Any]:

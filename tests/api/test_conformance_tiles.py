@@ -6,6 +6,7 @@ from typing import Any
 
 import mapbox_vector_tile
 import pytest
+from pyproj import Transformer
 from starlette.testclient import TestClient
 
 from api.tilesets import CONFORMANCE
@@ -70,8 +71,10 @@ def test_tileset(database: str, client: TestClient, collection: str | None) -> N
     assert told["tileMatrixSetURI"] == QUAD_URI
     assert client.get(links[f"{RELATION}tiling-scheme"]["href"]).json()["uri"] == QUAD_URI
     assert client.get(links["self"]["href"]).json()["title"] == told["title"]
-    assert told["boundingBox"]["lowerLeft"] == [105, 27]
-    assert told["boundingBox"]["upperRight"] == [106, 28]
+    to_metres = Transformer.from_crs(4326, 3857, always_xy=True)
+    assert told["boundingBox"]["crs"] == told["crs"]
+    assert told["boundingBox"]["lowerLeft"] == pytest.approx(to_metres.transform(105, 27))
+    assert told["boundingBox"]["upperRight"] == pytest.approx(to_metres.transform(106, 28))
     assert [layer["id"] for layer in told["layers"]] == ([collection] if collection else DRAWN)
     template = links["item"]
     assert (template["templated"], template["type"]) == (True, MVT)

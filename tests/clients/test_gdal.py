@@ -86,3 +86,14 @@ def test_geopandas_reads_the_items(server: str) -> None:
     assert read.crs == "EPSG:4326"
     assert read.total_bounds == pytest.approx([105.2, 27.2, 105.44, 27.29])
     assert read["name"].str.startswith("避难所").all()
+
+
+def test_gdal_finds_the_tiles_by_the_standard(server: str) -> None:
+    """From the collection's links to tileset, matrix set and the tile of the world, on which the shelters are clusters.
+
+    GDAL 3.12 takes the extent of a collection for metres and looks for the tiles of further zooms at 0° 0°.
+    """
+    read: Any = geopandas.read_file(f"OGCAPI:{server}/collections/shelters", layer="Zoom level 0", API="TILES")
+    assert read["point_count"].fillna(1).sum() == 250
+    assert read.crs == "EPSG:3857"
+    assert read.to_crs(4326).total_bounds == pytest.approx([105.3, 27.2, 105.3, 27.2], abs=0.2)
