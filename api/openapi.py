@@ -7,7 +7,50 @@ from typing import Any
 VERSION = "3.0.3"
 MEDIA_TYPE = "application/vnd.oai.openapi+json;version=3.0"
 BBOX = {"type": "array", "items": {"type": "number"}, "minItems": 4, "maxItems": 6}
+HTML = {"text/html": {"schema": {"type": "string"}}}
+CONTENT_CRS = {"Content-Crs": {"description": "The CRS of the coordinates", "schema": {"type": "string"}}}
+Schema = dict[str, Any]
+Responses = dict[int | str, dict[str, Any]]
 LIMITS = {"exclusiveMinimum": "minimum", "exclusiveMaximum": "maximum"}
+
+
+def _object(required: str, **properties: Schema) -> Schema:
+    return {"type": "object", "required": required.split(), "properties": properties}
+
+
+TEXT, COUNT = {"type": "string"}, {"type": "integer", "minimum": 0}
+LINKS = {"type": "array", "items": _object("href rel type", href=TEXT, rel=TEXT, type=TEXT, title=TEXT)}
+FEATURE = _object(
+    "type id geometry properties",
+    type={"type": "string", "enum": ["Feature"]},
+    id=COUNT,
+    geometry={"type": "object", "nullable": True},
+    properties={"type": "object"},
+    links=LINKS,
+)
+FEATURES = _object(
+    "type features numberReturned timeStamp links",
+    type={"type": "string", "enum": ["FeatureCollection"]},
+    features={"type": "array", "items": FEATURE},
+    numberMatched={**COUNT, "description": "Exact; not there where counting is dear"},
+    numberMatchedEstimate={**COUNT, "description": "The planner's estimate, in place of numberMatched"},
+    numberReturned=COUNT,
+    timeStamp={"type": "string", "format": "date-time"},
+    links=LINKS,
+)
+COLLECTION = _object(
+    "id title description links crs storageCrs itemType",
+    id=TEXT, title=TEXT, description=TEXT, links=LINKS, crs={"type": "array", "items": TEXT}, storageCrs=TEXT,
+    itemType=TEXT, extent={"type": "object"},
+)  # fmt: skip
+COLLECTIONS = _object("collections links", collections={"type": "array", "items": COLLECTION}, links=LINKS)
+LANDING = _object("links", title=TEXT, description=TEXT, links=LINKS)
+CLASSES = _object("conformsTo", conformsTo={"type": "array", "items": TEXT})
+
+
+def told_as(schema: Schema, media_type: str = "application/json", **further: Any) -> Responses:
+    """The answer 200 of a route: JSON by a schema, or a page to be read."""
+    return {200: {"content": {media_type: {"schema": schema}, **HTML}, **further}}
 
 
 def as_3_0(document: dict[str, Any]) -> dict[str, Any]:

@@ -15,13 +15,6 @@ from layers.definition import Definition, Words
 HTML = "text/html"
 JSON = ("application/json", "application/geo+json")
 ANYTHING = ("*/*", "application/*")
-ALSO_HTML: dict[int | str, dict[str, Any]] = {200: {"content": {HTML: {"schema": {"type": "string"}}}}}
-GEOJSON_OR_HTML: dict[int | str, dict[str, Any]] = {
-    200: {
-        "content": {"application/geo+json": {"schema": {"type": "object"}}, HTML: {"schema": {"type": "string"}}},
-        "headers": {"Content-Crs": {"description": "The CRS of the coordinates", "schema": {"type": "string"}}},
-    }
-}
 TEMPLATE = Environment(
     loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined
 ).get_template("page.html")

@@ -264,10 +264,11 @@ class Pool:
     def __init__(self, url: str, role: str, *, size: int, deadline_s: float = 5.0, timeout_ms: int = 15_000) -> None:
         self.url = url
         self.deadline_s = deadline_s
+        # without workers in parallel: to start them takes longer than most answers
         self._options = (
             f"-c role={role} -c default_transaction_read_only={'on' if self.read_only else 'off'} -c jit=off"
             f" -c timezone=UTC -c statement_timeout={timeout_ms} -c idle_in_transaction_session_timeout=60000"
-            " -c extra_float_digits=1"
+            " -c extra_float_digits=1 -c max_parallel_workers_per_gather=0"
         )
         self._free: queue.LifoQueue[Connection | None] = queue.LifoQueue()
         for _ in range(size):

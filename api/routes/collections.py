@@ -12,7 +12,7 @@ from pydantic import Field
 from starlette.requests import Request
 from starlette.responses import Response
 
-from api import pages, tilesets
+from api import openapi, pages, tilesets
 from api.access import InView
 from api.context import OfCollection, View
 from api.links import absolute
@@ -65,7 +65,7 @@ class BoardQuery(Parameters):
     as_of: AsOf = None
 
 
-@router.get("/collections", summary="The layers", responses=pages.ALSO_HTML)
+@router.get("/collections", summary="The layers", responses=openapi.told_as(openapi.COLLECTIONS))
 def collections(request: Request, context: InView, query: Annotated[MomentQuery, Query()]) -> Response:
     """Every layer: what it is, how it is drawn, how much it holds. Sample and real data are counted apart."""
     context = context.at(query.moment())
@@ -76,7 +76,7 @@ def collections(request: Request, context: InView, query: Annotated[MomentQuery,
     return pages.negotiated(_json({"crs": list(crs.KNOWN), "collections": found, "links": links}))
 
 
-@router.get("/collections/{collection}", summary="One layer", responses=pages.ALSO_HTML)
+@router.get("/collections/{collection}", summary="One layer", responses=openapi.told_as(openapi.COLLECTION))
 def collection(
     request: Request, context: InView, definition: OfCollection, query: Annotated[MomentQuery, Query()]
 ) -> Response:
@@ -115,7 +115,11 @@ def sortables(context: InView, definition: OfCollection, query: Annotated[Schema
     return _json(_schema(context.catalog, definition, "sortables", context.readers.scope), SCHEMA)
 
 
-@router.get("/collections/{collection}/items", summary="A layer's items", responses=pages.GEOJSON_OR_HTML)
+@router.get(
+    "/collections/{collection}/items",
+    summary="A layer's items",
+    responses=openapi.told_as(openapi.FEATURES, GEOJSON, headers=openapi.CONTENT_CRS),
+)
 def items(
     request: Request, context: InView, definition: OfCollection, query: Annotated[ItemsQuery, Query()]
 ) -> Response:
@@ -167,7 +171,11 @@ def _page_links(definition: Definition, query: ItemsQuery, asked: Page, found: F
     return links
 
 
-@router.get("/collections/{collection}/items/{fid}", summary="One item", responses=pages.GEOJSON_OR_HTML)
+@router.get(
+    "/collections/{collection}/items/{fid}",
+    summary="One item",
+    responses=openapi.told_as(openapi.FEATURE, GEOJSON, headers=openapi.CONTENT_CRS),
+)
 def item(
     request: Request,
     context: InView,

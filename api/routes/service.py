@@ -85,7 +85,7 @@ def readyz(context: InContext) -> Response:
     return Response(b'{"status":"ready"}', media_type="application/json", headers={"Cache-Control": "no-store"})
 
 
-@router.get("/api", summary="Landing page of the OGC API", responses=pages.ALSO_HTML)
+@router.get("/api", summary="Landing page of the OGC API", responses=openapi.told_as(openapi.LANDING))
 def landing(request: Request, query: Annotated[FormQuery, Query()]) -> Response:
     """Where everything is."""
     told = landing_page()
@@ -112,7 +112,7 @@ def landing_page() -> dict[str, Any]:
     return {"title": "Leeward", "description": "A hazard and shelter mapping service", "links": links}
 
 
-@router.get("/conformance", summary="What the interface conforms to", responses=pages.ALSO_HTML)
+@router.get("/conformance", summary="What the interface conforms to", responses=openapi.told_as(openapi.CLASSES))
 def conformance(request: Request, query: Annotated[FormQuery, Query()]) -> Response:
     """The conformance classes of OGC API Features, CQL2 and OGC API Tiles that hold; each has a test."""
     claimed = CONFORMANCE + tilesets.CONFORMANCE
