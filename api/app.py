@@ -17,7 +17,21 @@ from starlette.types import ASGIApp
 from api import errors, openapi
 from api.context import Context
 from api.fast import FastPath
-from api.routes import changes, collections, editing, export, imports, nearest, search, service, session, tiles, web
+from api.routes import (
+    changes,
+    collections,
+    editing,
+    export,
+    imports,
+    nearest,
+    rasters,
+    search,
+    service,
+    session,
+    tiles,
+    tilesets,
+    web,
+)
 from api.sign_in import SignIn
 from layers.cluster import Cluster
 from layers.settings import settings
@@ -105,7 +119,8 @@ def create_app(url: str) -> FastAPI:
     app.add_middleware(GZipMiddleware, minimum_size=2000, compresslevel=1)
     app.state.sign_in = SignIn()
     errors.install(app)
-    for module in (service, session, collections, editing, imports, export, changes, tiles, nearest, search, web):
+    routes = (service, session, collections, editing, imports, export, changes, tiles, tilesets, rasters)
+    for module in (*routes, nearest, search, web):
         app.include_router(module.router)
     return app
 

@@ -22,12 +22,13 @@ from isal import isal_zlib
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from api import rasters, tiles
+from api import rasters, tiles, tilesets
 from api.access import bears_credentials, identify, view_of
 from api.cache import Cache, Entry, Headers, TileCache
 from api.context import Context, View
 from api.errors import problem_of
 from api.followed import Change, Followed, Place
+from api.links import BASE, base_of
 from api.parameters import given_in, moment_of
 from api.routes import nearest
 from api.tile_query import conditions_of, refuse
@@ -105,6 +106,7 @@ class FastPath:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
+        scope = tilesets.as_fast(scope)
         path: str = scope["path"]
         if scope["method"] == "GET" and path.startswith("/tiles/"):
             private, tag, packed = _asked(scope["headers"])
@@ -121,6 +123,7 @@ class FastPath:
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         private = bears_credentials(scope["headers"])
         sending = self._with_headers(send, bodiless=scope["method"] == "HEAD", private=private)
+        BASE.set(base_of(scope))
         reading = scope["method"] in ("GET", "HEAD")
         if reading:
             scope = {**scope, "method": "GET"}
@@ -175,7 +178,7 @@ class FastPath:
                 await self._leave(asker)
             return await work
         if path.startswith("/rasters/") and path.endswith(".png"):
-            refuse(given_in(scope["query_string"]))
+            refuse(given_in(_without_version(scope["query_string"])))
             return await self._raster_tile(scope, path)
         return None
 

@@ -14,6 +14,7 @@ from layers.catalog import Catalog
 from layers.database import Readers, Scope, sql
 from layers.definition import Definition
 from layers.errors import InvalidValue, NotFound
+from layers.features import Box
 from layers.pyramid import CELLS_ZOOM
 from layers.tables import view
 
@@ -154,8 +155,15 @@ def layers_of(known: Catalog, text: str) -> tuple[str, ...]:
     return names
 
 
-def address_of(z: str, x: str, y: str, zoom_at_most: int = ZOOM_AT_MOST) -> tuple[int, int, int]:
+def address_of(
+    z: str, x: str, y: str, zoom_at_most: int = ZOOM_AT_MOST, names: tuple[str, str, str] = ("z", "x", "y")
+) -> tuple[int, int, int]:
     """Zoom, column and row of a tile.
+
+    Parameters
+    ----------
+    names : tuple of str
+        What zoom, column and row are called in the address.
 
     Raises
     ------
@@ -163,28 +171,40 @@ def address_of(z: str, x: str, y: str, zoom_at_most: int = ZOOM_AT_MOST) -> tupl
         When one is not a number, or outside the grid.
     """
     numbers = []
-    for name, text in (("z", z), ("x", x), ("y", y)):
+    for name, text in zip(names, (z, x, y), strict=True):
         if not (text.isascii() and text.isdecimal() and len(text) < 9):
             raise InvalidValue(f"{name} is not a whole number", parameter=name, expected="a whole number")
         numbers.append(int(text))
     zoom, column, row = numbers
     if zoom > zoom_at_most:
-        raise InvalidValue(f"z must lie in 0…{zoom_at_most}", parameter="z", expected=f"0 to {zoom_at_most}")
-    for name, number in (("x", column), ("y", row)):
+        detail = f"{names[0]} must lie in 0…{zoom_at_most}"
+        raise InvalidValue(detail, parameter=names[0], expected=f"0 to {zoom_at_most}")
+    for name, number in ((names[1], column), (names[2], row)):
         if number >= 2**zoom:
             expected = f"0 to {2**zoom - 1} at zoom {zoom}"
             raise InvalidValue(f"{name} lies outside the grid", parameter=name, expected=expected)
     return zoom, column, row
 
 
-def tilejson(known: Catalog, layers: tuple[str, ...], base_url: str, attribution: str) -> dict[str, Any]:
-    """The TileJSON 3.0 of some layers."""
+def tilejson(
+    known: Catalog, layers: tuple[str, ...], base_url: str, attribution: str, *, bounds: Box | None, version: int
+) -> dict[str, Any]:
+    """The TileJSON 3.0 of some layers.
+
+    Parameters
+    ----------
+    bounds : tuple of float, optional
+        West, south, east, north in degrees; None when they hold nothing.
+    version : int
+        Of the change log: it makes the addresses of the tiles new.
+    """
     definitions = [known[layer] for layer in layers]
-    return {
+    told: dict[str, Any] = {"bounds": bounds} if bounds is not None else {}
+    return told | {
         "tilejson": "3.0.0",
         "name": ", ".join(definition.title.zh for definition in definitions),
         "scheme": "xyz",
-        "tiles": [f"{base_url}/tiles/{','.join(layers)}/{{z}}/{{x}}/{{y}}.mvt"],
+        "tiles": [f"{base_url}/tiles/{','.join(layers)}/{{z}}/{{x}}/{{y}}.mvt?v={version}"],
         "minzoom": min(definition.tiles.min_zoom for definition in definitions),
         "maxzoom": ZOOM_ADVERTISED,
         "attribution": attribution,

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import psycopg2
 import pytest
+from playwright.sync_api import Browser, sync_playwright
 
 ROOT = Path(__file__).parent.parent
 HOME = Path(os.environ.get("LEEWARD_TEST_HOME", ROOT / ".leeward" / "test"))
@@ -29,6 +30,18 @@ from layers.migrate import migrate  # noqa: E402
 
 REAL_DATA = ROOT.parent / "shared" / "data"
 absent_data: list[str] = []
+ARGUMENTS = [
+    "--no-sandbox",
+    "--use-angle=swiftshader",
+    "--enable-unsafe-swiftshader",
+    "--ignore-gpu-blocklist",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -38,8 +51,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leave out what was not asked for, and say why."""
     for item in items:
-        if "/web/" in item.nodeid:  # one service and one browser
-            item.add_marker(pytest.mark.xdist_group("web"))
+        for folder in ("web", "clients"):  # one service and one browser
+            if f"/{folder}/" in item.nodeid:
+                item.add_marker(pytest.mark.xdist_group(folder))
         if item.get_closest_marker("long") and not config.getoption("--long"):
             item.add_marker(pytest.mark.skip(reason="slow: runs with ./dev test --long"))
         if item.get_closest_marker("real_data") and not REAL_DATA.is_dir():
@@ -206,3 +220,14 @@ def sample_accounts(sample_server: str, sample_home: Path) -> dict[str, str]:
     lines = (sample_home / "demo-accounts.txt").read_text(encoding="utf-8").splitlines()
     accounts = [line.split() for line in lines if line and not line.startswith("#")]
     return {name: password for name, _, password in accounts}
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """One headless Chromium."""
+    if CHROMIUM is None:
+        pytest.fail("no chromium: install the package `chromium`")
+    with sync_playwright() as playwright:
+        running = playwright.chromium.launch(executable_path=CHROMIUM, headless=True, args=ARGUMENTS)
+        yield running
+        running.close()

@@ -12,9 +12,10 @@ from pydantic import Field
 from starlette.requests import Request
 from starlette.responses import Response
 
-from api import openapi, pages
+from api import openapi, pages, tilesets
 from api.access import InView
 from api.context import OfCollection, View
+from api.links import absolute
 from api.parameters import Query as Parameters
 from api.parameters import cursor_of, moment_of, unknown_parameter
 from api.questions import SAME_ITEMS, AsOf, ItemQuery, ItemsQuery, MomentQuery
@@ -254,7 +255,7 @@ def _now() -> str:
 
 
 def _link(href: str, rel: str, title: str, media_type: str = "application/json") -> dict[str, str]:
-    return {"href": href, "rel": rel, "type": media_type, "title": title}
+    return {"href": absolute(href), "rel": rel, "type": media_type, "title": title}
 
 
 def _collection(context: View, definition: Definition) -> dict[str, Any]:
@@ -270,7 +271,7 @@ def _collection(context: View, definition: Definition) -> dict[str, Any]:
         _link(f"{path}/sortables", "http://www.opengis.net/def/rel/ogc/1.0/sortables", "Sortables", SCHEMA),
     ]
     if definition.has_geometry:
-        links.append(_link(f"/tiles/{definition.id}.json", "tiles", "TileJSON"))
+        links += [_link(f"/tiles/{definition.id}.json", "tiles", "TileJSON"), tilesets.vector_link(definition.id)]
     known = {
         "id": definition.id,
         "title": definition.title.zh,

@@ -12,12 +12,13 @@ from fastapi import APIRouter, Query
 from starlette.requests import Request
 from starlette.responses import Response
 
-from api import errors, openapi, pages
+from api import errors, openapi, pages, tilesets
 from api.access import InView
 from api.context import InContext, View
+from api.links import link
 from api.parameters import box_of
 from api.questions import FormQuery
-from api.rasters import hillshade_source
+from api.rasters import described
 from api.routes.collections import refuse_query
 from layers import features
 from layers.errors import InvalidValue
@@ -54,7 +55,6 @@ def service(request: Request, context: InView) -> Response:
     box = box or _box_of(context, held)
     sample = [holding for holding in held if holding.sample]
     shown = (_box_of(context, sample) if sample else None) or box or WORLD
-    hillshade = hillshade_source()
     told = {
         "name": "Leeward",
         "version": release(),
@@ -66,7 +66,7 @@ def service(request: Request, context: InView) -> Response:
             {"code": code, "label": {"zh": words.zh, "en": words.en}}
             for code, words in context.catalog.codes["hazard"].items()
         ],
-        "rasters": [hillshade] if hillshade is not None else [],
+        "rasters": described(),
         "basemap": settings().checked_basemap(),
     }
     return Response(orjson.dumps(told), media_type="application/json")
@@ -97,26 +97,28 @@ def landing(request: Request, query: Annotated[FormQuery, Query()]) -> Response:
 def landing_page() -> dict[str, Any]:
     """What the landing page tells."""
     links = [
-        _link("/api", "self", "This page"),
-        _link("/api?f=html", "alternate", "This page to be read", "text/html"),
-        _link("/api/openapi.json", "service-desc", "The interface", openapi.MEDIA_TYPE),
-        _link("/conformance", "conformance", "What the interface conforms to"),
-        _link("/collections", "data", "The layers"),
-        _link("/service", "describedby", "What the map shows at first"),
-        {**_link("/nearest{?lon,lat,layers,k,hazard,places}", "search", "What is near"), "templated": True},
-        _link("/", "alternate", "The map", "text/html"),
-        _link("/changes", "version-history", "The change log"),
-        _link("/events", "monitor", "The change log as it grows", "text/event-stream"),
+        link("/api", "self", "This page"),
+        link("/api?f=html", "alternate", "This page to be read", "text/html"),
+        link("/api/openapi.json", "service-desc", "The interface", openapi.MEDIA_TYPE),
+        link("/conformance", "conformance", "What the interface conforms to"),
+        link("/collections", "data", "The layers"),
+        link("/service", "describedby", "What the map shows at first"),
+        {**link("/nearest{?lon,lat,layers,k,hazard,places}", "search", "What is near"), "templated": True},
+        link("/", "alternate", "The map", "text/html"),
+        link("/changes", "version-history", "The change log"),
+        link("/events", "monitor", "The change log as it grows", "text/event-stream"),
+        *tilesets.landing_links(),
     ]
     return {"title": "Leeward", "description": "A hazard and shelter mapping service", "links": links}
 
 
 @router.get("/conformance", summary="What the interface conforms to", responses=openapi.told_as(openapi.CLASSES))
 def conformance(request: Request, query: Annotated[FormQuery, Query()]) -> Response:
-    """The conformance classes of OGC API Features and CQL2 that hold; each has a test."""
+    """The conformance classes of OGC API Features, CQL2 and OGC API Tiles that hold; each has a test."""
+    claimed = CONFORMANCE + tilesets.CONFORMANCE
     if pages.wants_html(request, query.f):
-        return pages.conformance(CONFORMANCE)
-    return pages.negotiated(Response(orjson.dumps({"conformsTo": CONFORMANCE}), media_type="application/json"))
+        return pages.conformance(claimed)
+    return pages.negotiated(Response(orjson.dumps({"conformsTo": claimed}), media_type="application/json"))
 
 
 @router.get("/problems/{slug}", summary="What a problem's type means")
@@ -127,10 +129,6 @@ def problem_type(slug: str) -> Response:
             told = {"type": f"/problems/{slug}", "title": kind.title, "status": int(status)}
             return Response(orjson.dumps(told), media_type="application/json")
     return errors.problem(404, "not-found", "Not found", "there is no such type of problem")
-
-
-def _link(href: str, rel: str, title: str, media_type: str = "application/json") -> dict[str, Any]:
-    return {"href": href, "rel": rel, "type": media_type, "title": title}
 
 
 def release() -> str:

@@ -30,6 +30,9 @@ or <code>npm ci &amp;&amp; npm run build</code> in the folder <code>web</code>.<
 """
 
 
+KEPT = {"Cache-Control": "no-cache", "Vary": "Accept"}
+
+
 @router.get("/")
 def index(request: Request, f: str | None = None) -> Response:
     """The web app, or how to build it; for programs that ask for JSON the landing page of the OGC API."""
@@ -37,8 +40,8 @@ def index(request: Request, f: str | None = None) -> Response:
         return pages.negotiated(Response(orjson.dumps(landing_page()), media_type="application/json"))
     page = settings().web / "index.html"
     if not page.is_file():
-        return HTMLResponse(NOT_BUILT, headers={"Cache-Control": "no-cache"})
-    return FileResponse(page, headers={"Cache-Control": "no-cache"})
+        return HTMLResponse(NOT_BUILT, headers=KEPT)
+    return FileResponse(page, headers=KEPT)
 
 
 @router.get("/{path:path}")

@@ -119,7 +119,7 @@ def test_api_definition_op_and_success(client: TestClient) -> None:
 
 @proves(CORE)
 def test_conformance_op_and_success(client: TestClient) -> None:
-    assert ok(client, "/conformance") == {"conformsTo": CONFORMANCE}
+    assert set(CONFORMANCE) <= set(ok(client, "/conformance")["conformsTo"])
 
 
 @proves(CORE)

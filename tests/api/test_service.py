@@ -86,6 +86,34 @@ def test_the_landing_page_leads_on(client: TestClient) -> None:
         assert client.get(links[rel]).status_code == 200
 
 
+@pytest.mark.parametrize(
+    ("accept", "kind"),
+    [
+        ("text/html,application/xhtml+xml,*/*;q=0.8", "text/html"),
+        ("*/*", "text/html"),
+        ("application/json", "application/json"),
+        ("application/geo+json, application/json", "application/json"),
+    ],
+)
+def test_the_root_is_the_map_or_the_landing_page(client: TestClient, accept: str, kind: str) -> None:
+    answer = client.get("/", headers={"Accept": accept})
+    assert answer.status_code == 200
+    assert answer.headers["content-type"].split(";")[0] == kind
+    assert "Accept" in answer.headers["vary"]
+
+
+@pytest.mark.parametrize("host", ["testserver", "leeward.example.org:8443", "[::1]:8000", 'x"y', "é".encode()])
+def test_links_are_absolute(database: str, client: TestClient, host: str | bytes) -> None:
+    put(database, "shelters", {"name": "a", "at": (1, 1)}, {"name": "b", "at": (1, 1)})
+    expected = "http://" + (host if isinstance(host, str) else host.decode("latin-1")) + "/"
+    for path in ("/api", "/collections", "/collections/shelters/items?limit=1", "/tiles", "/tileMatrixSets"):
+        answer = client.get(path, headers={"Host": host})
+        assert answer.status_code == 200
+        links = answer.json()["links"]
+        assert links
+        assert all(link["href"].startswith(expected) for link in links)
+
+
 def test_the_openapi_document_is_complete(client: TestClient) -> None:
     told = client.get("/api/openapi.json").json()
     paths = told["paths"]

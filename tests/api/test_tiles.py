@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import math
+import re
 from typing import Any
 
 import mapbox_vector_tile
@@ -188,7 +189,9 @@ def test_tilejson(database: str, client: TestClient) -> None:
     put(database, "shelters", {"name": "s", "at": (1, 1)})
     told = client.get("/tiles/shelters,roads.json").json()
     assert told["tilejson"] == "3.0.0"
-    assert told["tiles"] == ["http://testserver/tiles/shelters,roads/{z}/{x}/{y}.mvt"]
+    (template,) = told["tiles"]
+    assert re.fullmatch(r"http://testserver/tiles/shelters,roads/\{z\}/\{x\}/\{y\}\.mvt\?v=\d+", template)
+    assert told["bounds"] == [1, 1, 1, 1]
     assert told["attribution"] == "© test"
     assert [layer["id"] for layer in told["vector_layers"]] == ["shelters", "roads"]
     assert {"class", "status", "name", "sample"} <= set(told["vector_layers"][0]["fields"])

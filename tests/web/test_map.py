@@ -137,3 +137,15 @@ def test_service_that_cannot_be_reached_is_named(app: Any) -> None:
     app.page.goto(app.server + "/?lang=en")
     app.page.get_by_role("alert").wait_for()
     assert "no database" in app.page.get_by_role("alert").inner_text()
+
+
+def test_slope_can_be_switched_on(app: Any) -> None:
+    app.open(MIDDLE)
+    assert app.page.evaluate("leeward.map.getLayoutProperty('raster-slope', 'visibility')") == "none"
+    answers: list[int] = []
+    app.page.on("response", lambda answer: answers.append(answer.status) if "/rasters/slope/" in answer.url else None)
+    app.open(MIDDLE + "&show=slope")
+    assert app.page.evaluate("leeward.map.getLayoutProperty('raster-slope', 'visibility')") == "visible"
+    assert app.page.evaluate("leeward.map.getPaintProperty('raster-slope', 'raster-brightness-max')") == 1
+    assert answers
+    assert set(answers) <= {200, 204}

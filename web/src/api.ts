@@ -184,6 +184,17 @@ export interface Raster {
   maxzoom: number;
   bbox: [number, number, number, number] | null;
   sample: boolean;
+  title: Words;
+  /** Whether it is shown from the start. */
+  visible: boolean;
+  legend: RasterLegend;
+}
+
+/** What the colours of a raster mean; a class holds what is at least `from` and less than `to`. */
+export interface RasterLegend {
+  unit: string | null;
+  note: Words;
+  classes: { from: number; to: number | null; color: string; opacity: number }[];
 }
 
 export interface Service {

@@ -7,7 +7,7 @@ import { LiveChanges } from "./live";
 import type { Hit, MapView } from "./map";
 import { RegistryControl } from "./registry/control";
 import { Session } from "./session";
-import { type Asked, type Editing, isVisible, nothing, remember, type Sheet, type State, Store, themeOf, type ThemeChoice, type Workspace } from "./state";
+import { type Asked, type Editing, isVisibleAtFirst, nothing, remember, type Sheet, type State, Store, themeOf, type ThemeChoice, type Workspace } from "./state";
 import { hasMap, type StyleChoice } from "./style";
 import { rowsOf, skippedByFirst } from "./rows";
 import { type ItemRef, linkedIn, linkOf, type Linked, refOf, refText } from "./url";
@@ -70,7 +70,11 @@ export class Controller {
   }
 
   visible(id: string): boolean {
-    return isVisible(this.state, this.collections, id);
+    return this.state.switched[id] ?? this.visibleAtFirst(id);
+  }
+
+  private visibleAtFirst(id: string): boolean {
+    return isVisibleAtFirst(this.collections, this.service.rasters, id);
   }
 
   // ---- workspaces
@@ -418,7 +422,7 @@ export class Controller {
 
   setVisible(id: string, on: boolean): void {
     const switched = { ...this.state.switched, [id]: on };
-    const own = this.collection(id)?.layer.map?.visible ?? true;
+    const own = this.visibleAtFirst(id);
     if (own === on) Reflect.deleteProperty(switched, id);
     this.set({ switched }, "replace");
     this.restyle();

@@ -1,5 +1,5 @@
 /** What the app knows at the moment, in one place. */
-import type { Account, Board, Collection, Feature, Filter, Lang, Nearest, Rows } from "./api";
+import type { Account, Board, Collection, Feature, Filter, Lang, Nearest, Raster, Rows } from "./api";
 import type { Position } from "./geometry";
 import type { Counts, View } from "./map";
 import type { Theme } from "./palette";
@@ -133,9 +133,9 @@ export class Store<T> {
 
 export const themeOf = ({ theme, systemTheme }: State): Theme => (theme === "auto" ? systemTheme : theme);
 
-/** Whether a layer is switched on: by hand, or else by its definition. */
-export function isVisible({ switched }: State, collections: Collection[], id: string): boolean {
-  return switched[id] ?? collections.find((one) => one.id === id)?.layer.map?.visible ?? true;
+/** Whether a layer or a raster is shown from the start. */
+export function isVisibleAtFirst(collections: Collection[], rasters: Raster[], id: string): boolean {
+  return collections.find((one) => one.id === id)?.layer.map?.visible ?? rasters.find((one) => one.id === id)?.visible ?? true;
 }
 
 /** A choice kept in this browser; null where the browser keeps nothing. */

@@ -402,8 +402,8 @@ export function styleOf(service: Service, collections: MapCollection[], choice: 
   for (const raster of service.rasters) {
     layers.push({
       id: `raster-${raster.id}`, type: "raster", source: `raster-${raster.id}`, layout: shown(raster.id),
-      // Shades come as a brown of varying opacity; on dark land they must be black.
-      paint: { "raster-brightness-max": choice.theme === "light" ? 1 : 0, "raster-fade-duration": 0 },
+      // Shades come as a brown of varying opacity; on dark land they must be black. Classes keep the colours of their legend.
+      paint: { "raster-brightness-max": choice.theme === "light" || raster.legend.classes.length > 0 ? 1 : 0, "raster-fade-duration": 0 },
     });
   }
   layers.push(...baseLines, ...areas, ...lines, ...lineLabels, ...places, ...points, ...momentLayers(palette));

@@ -115,7 +115,6 @@ export const en: Words = {
   group_response: "Response",
   group_people: "People and facilities",
   group_basemap: "Base map",
-  raster_hillshade: "Hillshade",
   basemap_online: "Online base map",
 
   in_view: "In view",

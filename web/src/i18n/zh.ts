@@ -113,7 +113,6 @@ export const zh = {
   group_response: "救援力量",
   group_people: "人口与设施",
   group_basemap: "底图",
-  raster_hillshade: "山体阴影",
   basemap_online: "在线底图",
 
   in_view: "当前范围内",

@@ -103,7 +103,7 @@ export function Legend() {
             <fieldset key={group}>
               <legend>{text.t(`group_${group}`)}</legend>
               {members.map((collection) => <LayerEntry key={collection.id} collection={collection} />)}
-              {group === "basemap" && act.service.rasters.map((raster) => <Switch key={raster.id} id={raster.id} label={text.try(`raster_${raster.id}`, raster.id)} sample={raster.sample} />)}
+              {group === "basemap" && act.service.rasters.map((raster) => <Switch key={raster.id} id={raster.id} label={raster.title[state.lang]} sample={raster.sample} />)}
               {group === "basemap" && act.service.basemap && <Switch id="online" label={text.t("basemap_online")} sample={false} />}
             </fieldset>
           );
