@@ -135,7 +135,7 @@ class FastPath:
             if scope["method"] == "GET" and scope["path"].startswith("/tiles/") and scope["path"].endswith(".mvt"):
                 await self._vector_tile(scope, receive, sending)
                 return
-            response = await self._response(scope, receive)
+            response = await self._response(scope, receive, given_in(scope["query_string"]))
         except Exception as error:
             response = problem_of(error)
         if response is not None or not reading:
@@ -163,13 +163,12 @@ class FastPath:
 
         return sending
 
-    async def _response(self, scope: Scope, receive: Receive) -> Response | None:
+    async def _response(self, scope: Scope, receive: Receive, given: dict[str, str]) -> Response | None:
         """The answer to a request that has a fast path; None for the others."""
         path: str = scope["path"]
         if scope["method"] != "GET":
             return None
         if path == "/nearest":
-            given = given_in(scope["query_string"])
             view = await self._view(scope)
             asker = Asker()
             ASKER.set(asker)
@@ -178,7 +177,7 @@ class FastPath:
                 await self._leave(asker)
             return await work
         if path.startswith("/rasters/") and path.endswith(".png"):
-            refuse(given_in(_without_version(scope["query_string"])))
+            refuse({name: value for name, value in given.items() if name != "v"})
             return await self._raster_tile(scope, path)
         return None
 
