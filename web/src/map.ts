@@ -1,6 +1,6 @@
 /** The map: draws the layers, the answer and the selection, and says what people do to it. */
 import {
-  type ErrorEvent, type GeoJSONSource, type MapGeoJSONFeature, MapLibreMap, type MapMouseEvent, type MapTouchEvent, type PaddingOptions, ScaleControl, setWorkerUrl,
+  type ErrorEvent, type GeoJSONSource, type MapGeoJSONFeature, MapLibreMap, type MapMouseEvent, type MapTouchEvent, type PaddingOptions, type RasterTileSource, ScaleControl, setWorkerUrl,
   type StyleSpecification, type VectorTileSource,
 } from "maplibre-gl";
 import "maplibre-gl/dist/maplibre-gl.css";
@@ -10,7 +10,7 @@ import { type Cluster, clusterOf, isCluster } from "./clusters";
 import { type Bounds, boundsOf, middleOf, type Position } from "./geometry";
 import type { Theme } from "./palette";
 import { ruleIndexOf } from "./rules";
-import { type Drawn, imageId, sourceIdOf, type StyleChoice, styleOf, TILE_MAX_ZOOM } from "./style";
+import { type Drawn, imageId, sourceIdOf, type StyleChoice, styleOf } from "./style";
 import { colorOf, drawCluster, drawIncident, drawPattern, drawPoint, drawRank, drawSkipped } from "./symbols";
 import { type TilePlace, Tiles, touches } from "./tiles";
 
@@ -310,9 +310,11 @@ export class MapView {
     this.collections = collections;
   }
 
-  private tilesInView(source: string): TilePlace[] {
-    const minzoom = this.map.getSource<VectorTileSource>(source)?.minzoom ?? 0;
-    return this.map.coveringTiles({ tileSize: 512, minzoom, maxzoom: TILE_MAX_ZOOM }).map(({ canonical }) => canonical);
+  private tilesInView(id: string): TilePlace[] {
+    const source = this.map.getSource<VectorTileSource | RasterTileSource>(id);
+    if (!source) return [];
+    const { minzoom, maxzoom, tileSize, type } = source;
+    return this.map.coveringTiles({ tileSize, minzoom, maxzoom, roundZoom: type === "raster" }).map(({ canonical }) => canonical);
   }
 
   /** Asks again for the tiles that a change of a layer touches; null: for all. What is drawn stays until they come. */
@@ -329,9 +331,12 @@ export class MapView {
   }
 
   /** Asks again for all that is in view. */
-  refreshAll(): void {
-    this.failing.clear();
-    for (const { id } of this.collections) this.refresh(id, null);
+  private refreshAll(): void {
+    const sources = new Set([...this.failing, ...this.collections.map(sourceIdOf)]);
+    for (const source of sources) {
+      this.behind.add(source);
+      this.retry(source);
+    }
   }
 
   /** Lets go of tiles out of sight that may have changed, before they come into view. */
@@ -459,7 +464,7 @@ export class MapView {
   /** Asks again for the tiles of a source that failed. */
   retry(source: string): void {
     this.failing.delete(source);
-    this.map.refreshTiles(source, this.tilesInView(source));
+    if (this.map.getSource(source)) this.map.refreshTiles(source, this.tilesInView(source));
   }
 
   /** The source that a layer is drawn from. */

@@ -32,7 +32,7 @@ export interface Drawn {
   rule: number;
 }
 
-export const TILE_MAX_ZOOM = 14;
+const TILE_MAX_ZOOM = 14;
 const FONT = "Noto Sans SC";
 /** Symbols grow to their full size as the map is zoomed in. */
 const ICON_SIZE: ExpressionSpecification = ["interpolate", ["linear"], ["zoom"], 11.5, 0.76, 12, 1];

@@ -36,7 +36,7 @@ export function Tooltip() {
   const rule = collection?.layer.map.rules[hit.rule];
   const name = hit.properties[collection?.layer.name_field ?? "name"];
   const pane = act.view?.map.getContainer();
-  const side = `${hit.x > (pane?.clientWidth ?? 0) - 280 ? "left" : ""} ${hit.y > (pane?.clientHeight ?? 0) / 2 ? "above" : ""}`;
+  const side = `${hit.x > (pane?.clientWidth ?? 0) / 2 ? "left" : ""} ${hit.y > (pane?.clientHeight ?? 0) / 2 ? "above" : ""}`;
   return (
     <div class={hit.cluster ? `tooltip of-cluster ${side}` : "tooltip"} style={{ left: `${hit.x}px`, top: `${hit.y}px` }} aria-hidden="true">
       {hit.cluster && collection ? <ClusterText cluster={hit.cluster} collection={collection} /> : (
