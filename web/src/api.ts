@@ -309,7 +309,7 @@ export function withQuery(path: string, query: Query): string {
 /** What a request of the session carries besides its own headers. */
 export const sessionHeaders = (): Record<string, string> => (along.csrf === null ? {} : { "X-CSRF-Token": along.csrf });
 
-async function problemOf(response: Response): Promise<Problem> {
+export async function problemOf(response: Response): Promise<Problem> {
   const members = (await response.json().catch(() => null)) as Record<string, unknown> | null;
   return new Problem(response.status, members ?? {}, `${response.status} ${response.statusText}`);
 }
@@ -440,6 +440,9 @@ export interface Board {
 export const getBoard = (layer: string, limit: number, signal?: AbortSignal) =>
   get<Board>(`/collections/${layer}/board`, { limit, as_of: along.asOf }, signal);
 
+/** West, south, east, north in degrees. */
+export type Box = [number, number, number, number];
+
 /** One row of the change log. */
 export interface Change {
   version: number;
@@ -447,8 +450,11 @@ export interface Change {
   operation: string;
   count: number;
   fids: number[] | null;
-  bbox: number[] | null;
+  bbox: Box | null;
+  /** Columns and rows of Web Mercator tiles of zoom 12; null: too many. */
   cells: [number, number][] | null;
+  /** Null: too many. */
+  boxes: Box[] | null;
   import_id: number | null;
   author: string | null;
   reason: string | null;

@@ -41,7 +41,8 @@ function MapPane() {
       held: (position) => { if (act.shown === "respond" && !act.state.editing) act.setIncident(position); },
       failed: (source, reason) => { act.set({ failed: { ...act.state.failed, [source]: reason } }); },
       busy: (busy) => { act.set({ busy }); },
-      counted: (counts) => { act.set({ counts }); },
+      counted: (seen) => { act.counted(seen); },
+      aged: (asOf) => { act.aged(asOf); },
     });
     act.view = view;
     Object.assign(window, { leeward: { map: view.map, act, readingsOf } });

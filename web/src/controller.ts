@@ -3,8 +3,9 @@ import { along, getCollections, getItem, getItems, getNearest, noFilter, type Co
 import { escapeInnermost } from "./edit/escape";
 import { positions, type Geometry, type Position } from "./geometry";
 import { Text } from "./i18n";
-import { LiveChanges } from "./live";
-import type { Hit, MapView } from "./map";
+import { type Changed, LiveChanges } from "./live";
+import type { Cluster } from "./clusters";
+import type { Hit, MapView, Seen } from "./map";
 import { RegistryControl } from "./registry/control";
 import { Session } from "./session";
 import { type Asked, type Editing, isVisibleAtFirst, nothing, remember, type Sheet, type State, Store, themeOf, type ThemeChoice, type Workspace } from "./state";
@@ -32,13 +33,15 @@ export class Controller {
   readonly registry: RegistryControl;
   readonly live: LiveChanges;
   view: MapView | null = null;
-  /** How often the tiles of a layer have changed since the page was opened. */
-  private readonly versions: Record<string, number> = {};
+  /** How often another account has begun to read. */
   private visit = 0;
   /** The layer whose list is drawn in its place. */
   private listedOnMap: string | null = null;
   private readonly pending: Record<string, AbortController> = {};
   private toastTimer = 0;
+  /** The cluster that a finger has asked about. */
+  private touched = "";
+  private focusList = false;
 
   constructor(service: Service, collections: Collection[], state: State) {
     this.service = service;
@@ -163,11 +166,11 @@ export class Controller {
   }
 
   /** Somebody has changed layers: tiles, lists and counts follow; so does the card, when its item is among it. */
-  layersChanged(layers: Set<string>, card: boolean): void {
-    for (const layer of layers) this.versions[layer] = (this.versions[layer] ?? 0) + 1;
-    this.view?.refresh(this.choice);
+  layersChanged(layers: Changed): void {
+    for (const [layer, { boxes }] of layers) this.view?.refresh(layer, boxes);
     const { incident, selected, listed, editing } = this.state;
-    if (card && selected && !editing) void this.loadCard(selected, false, true);
+    const fids = selected ? layers.get(selected.layer)?.fids : undefined;
+    if (selected && !editing && (fids === null || fids?.has(selected.fid))) void this.loadCard(selected, false, true);
     if (incident && this.ranked.some((one) => layers.has(one.id))) void this.ask(false, true);
     if (!incident && listed && layers.has(listed)) void this.list();
     const shown = this.shown === "registry" ? this.registry.collection : undefined;
@@ -176,10 +179,9 @@ export class Controller {
     if (!shown.layer.workflow) void this.refreshCollections();
   }
 
-  /** This page itself has changed an item; nobody waits for the change log. */
-  itemChanged(item: ItemRef): void {
-    const { selected } = this.state;
-    this.layersChanged(new Set([item.layer]), selected !== null && refText(selected) === refText(item));
+  /** This page itself has changed an item, or many of a layer; nobody waits for the change log. */
+  itemChanged({ layer, fid }: { layer: string; fid: number | null }): void {
+    this.layersChanged(new Map([[layer, { fids: fid === null ? null : new Set([fid]), boxes: null }]]));
   }
 
   set(patch: Partial<State>, step: Step = "none"): void {
@@ -390,14 +392,42 @@ export class Controller {
     const now = selected ? rows.findIndex((row) => row.id === refText(selected)) : -1;
     const row = rows[now === -1 ? (by === 1 ? 0 : rows.length - 1) : (now + by + rows.length) % rows.length];
     if (!row) return;
-    this.select(row.item, { geometry: row.geometry, fly: true });
+    this.select(row.item, { ...(row.geometry && { geometry: row.geometry }), fly: true });
     requestAnimationFrame(() => document.querySelector<HTMLElement>(`[data-row="${row.id}"]`)?.focus());
   }
 
   mapClicked(hit: Hit | null, position: Position): void {
     if (this.state.picking) this.setIncident(position);
     else if (this.state.menu || this.state.help) this.set({ menu: false, help: false });
-    else this.select(hit ? { layer: hit.layer, fid: hit.fid } : null);
+    else if (hit?.cluster) this.clusterClicked(hit, hit.cluster);
+    else this.select(hit?.fid ? { layer: hit.layer, fid: hit.fid } : null);
+  }
+
+  /** A finger has no hover: it first asks what a cluster is. */
+  private clusterClicked(hit: Hit, cluster: Cluster): void {
+    const asked = this.touched === cluster.id || matchMedia("(hover: hover)").matches;
+    this.touched = cluster.id;
+    if (asked) this.split(cluster);
+    else this.hover.set(hit);
+  }
+
+  /** Zooms in on a cluster; from the list, the focus stays there. */
+  split(cluster: Cluster, listed = false): void {
+    this.focusList = listed;
+    this.view?.split(cluster);
+  }
+
+  /** The map has drawn all that is in view. */
+  counted(seen: Seen): void {
+    this.set({ seen });
+    if (!this.focusList) return;
+    this.focusList = false;
+    requestAnimationFrame(() => document.querySelector<HTMLElement>("[data-row]")?.focus());
+  }
+
+  /** The tiles are as they were at a moment; null: as they are now, and what has failed is asked for again. */
+  aged(tilesAsOf: number | null): void {
+    this.set({ tilesAsOf, ...(tilesAsOf === null && { failed: {} }) });
   }
 
   // ---- the list of what is in view
@@ -447,10 +477,7 @@ export class Controller {
       theme: themeOf(this.state),
       lang,
       visible: (id) => id !== this.listedOnMap && this.visible(id),
-      tileQuery: (layers) => {
-        const version = layers.reduce((sum, layer) => sum + (this.versions[layer] ?? 0), this.visit);
-        return { v: version === 0 ? null : version, as_of: asOf };
-      },
+      tileQuery: { v: this.visit === 0 ? null : this.visit, as_of: asOf },
     };
   }
 

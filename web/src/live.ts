@@ -1,16 +1,21 @@
 /** Changes as they happen: the map's tiles, the board and what is open follow the change log. */
-import { type Change, withQuery } from "./api";
+import { type Box, type Change, withQuery } from "./api";
 import type { Controller } from "./controller";
+import { boxesOf } from "./tiles";
 
-const EVERY_MS = 2000;
+/** The first of several changes is shown at once, what follows in one go. */
+const EVERY_MS = 1000;
 const AGAIN_MS = 15_000;
 /** A page out of sight gives its connection back: browsers have six for a host. */
 const HIDDEN_MS = 30_000;
 
+/** What has changed of each layer: the numbers of the items, null when they are too many; where, null when it is not known. */
+export type Changed = Map<string, { fids: Set<number> | null; boxes: Box[] | null }>;
+
 export class LiveChanges {
   private readonly act: Controller;
   private events: EventSource | null = null;
-  private changed = new Map<string, Set<number> | null>();
+  private changed: Changed = new Map();
   private flushTimer = 0;
   private flushedAt = -Infinity;
   private againTimer = 0;
@@ -33,7 +38,10 @@ export class LiveChanges {
     this.events?.close();
     const events = new EventSource(withQuery("/events", { since: this.last === "" ? null : this.last }));
     this.events = events;
-    events.addEventListener("open", () => { this.act.set({ live: { on: true, since: Date.now() } }); });
+    events.addEventListener("open", () => {
+      this.act.set({ live: { on: true, since: Date.now() } });
+      this.act.view?.tryAgain();
+    });
     events.addEventListener("ready", (event) => { this.last = event.lastEventId; });
     events.addEventListener("change", (event) => {
       this.last = event.lastEventId;
@@ -56,10 +64,9 @@ export class LiveChanges {
     if (live.on) this.act.set({ live: { on: false, since: Date.now() } });
   }
 
-  private heard({ layer, fids }: Change): void {
-    const known = this.changed.get(layer);
-    if (fids === null || known === null) this.changed.set(layer, null);
-    else this.changed.set(layer, new Set([...(known ?? []), ...fids]));
+  private heard(change: Change): void {
+    const { fids, boxes } = this.changed.get(change.layer) ?? { fids: new Set<number>(), boxes: [] as Box[] };
+    this.changed.set(change.layer, { fids: fids && change.fids ? new Set([...fids, ...change.fids]) : null, boxes: boxes && [...boxes, ...boxesOf(change)] });
     this.flushSoon();
   }
 
@@ -74,9 +81,6 @@ export class LiveChanges {
     this.flushedAt = performance.now();
     const changed = this.changed;
     this.changed = new Map();
-    if (this.act.state.asOf !== null) return;
-    const { selected } = this.act.state;
-    const fids = selected ? changed.get(selected.layer) : undefined;
-    this.act.layersChanged(new Set(changed.keys()), fids === null || (selected !== null && fids?.has(selected.fid) === true));
+    if (this.act.state.asOf === null) this.act.layersChanged(changed);
   }
 }

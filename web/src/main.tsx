@@ -9,6 +9,7 @@ import { listenToKeys } from "./keys";
 import { nothing, remembered, type State, type ThemeChoice } from "./state";
 import { linkedIn } from "./url";
 import "./app.css";
+import "./clusters.css";
 
 const dark = matchMedia("(prefers-color-scheme: dark)");
 const narrow = matchMedia("(max-width: 767px)");
@@ -47,7 +48,7 @@ async function start(root: HTMLElement): Promise<void> {
     view: linked.view ?? { lon, lat, zoom: service.view.zoom },
     incident: linked.incident, hazard: linked.hazard, places: linked.places, tab: linked.tab, selected: linked.selected, switched: linked.switched,
     answer: nothing(), ranksBefore: null, card: nothing(), listed: null, inView: nothing(),
-    failed: {}, busy: false, counts: {},
+    failed: {}, busy: false, seen: { counts: {}, clusters: {}, alone: {}, coarse: [] }, tilesAsOf: null,
     picking: false, legend: !narrow.matches && window.innerWidth >= 1200 && !linked.incident, help: false, menu: false,
     sheet: linked.incident || linked.selected ? "half" : "low", phone: narrow.matches, keys: remembered("keys") !== "off",
     copied: null, toast: null, said: "",

@@ -1,16 +1,18 @@
 /** The map: draws the layers, the answer and the selection, and says what people do to it. */
 import {
-  type ErrorEvent, type GeoJSONSource, type MapGeoJSONFeature, MapLibreMap, type MapMouseEvent, type MapTouchEvent, type PaddingOptions, ScaleControl, setWorkerUrl,
+  type ErrorEvent, type GeoJSONSource, type MapGeoJSONFeature, MapLibreMap, type MapMouseEvent, type MapTouchEvent, type PaddingOptions, type RasterTileSource, ScaleControl, setWorkerUrl,
   type StyleSpecification, type VectorTileSource,
 } from "maplibre-gl";
 import "maplibre-gl/dist/maplibre-gl.css";
 import workerUrl from "maplibre-gl/dist/maplibre-gl-worker.mjs?worker&url";
-import type { Feature, Geometry, MapCollection, MapSymbol, Nearest, Properties, Service } from "./api";
+import type { Box, Feature, Geometry, MapCollection, MapSymbol, Nearest, Properties, Service } from "./api";
+import { type Cluster, clusterOf, isCluster } from "./clusters";
 import { type Bounds, boundsOf, middleOf, type Position } from "./geometry";
 import type { Theme } from "./palette";
 import { ruleIndexOf } from "./rules";
-import { type Drawn, imageId, membersOf, sourceIdOf, type StyleChoice, styleOf, tilesOf } from "./style";
-import { colorOf, drawIncident, drawPattern, drawPoint, drawRank, drawSkipped } from "./symbols";
+import { type Drawn, imageId, sourceIdOf, type StyleChoice, styleOf } from "./style";
+import { colorOf, drawCluster, drawIncident, drawPattern, drawPoint, drawRank, drawSkipped } from "./symbols";
+import { type TilePlace, Tiles, touches } from "./tiles";
 
 setWorkerUrl(workerUrl);
 
@@ -20,10 +22,12 @@ export interface View {
   zoom: number;
 }
 
-/** A feature under the pointer. */
+/** An item or a cluster under the pointer. */
 export interface Hit {
   layer: string;
-  fid: number;
+  /** Null: a cluster. */
+  fid: number | null;
+  cluster: Cluster | null;
   rule: number;
   properties: Properties;
   /** Where the pointer is, in CSS pixels of the map. */
@@ -39,7 +43,9 @@ export interface MapEvents {
   held: (position: Position) => void;
   failed: (source: string, reason: string) => void;
   busy: (busy: boolean) => void;
-  counted: (counts: Counts) => void;
+  counted: (seen: Seen) => void;
+  /** The tiles are as they were at a moment, since the database is away; null: it is back. */
+  aged: (asOf: number | null) => void;
 }
 
 /** What takes pointer and clicks in place of the app, while something is placed or drawn. */
@@ -50,8 +56,19 @@ export interface Overlay {
   pointed: (position: Position) => void;
 }
 
-/** How many features of each rule are in view, by layer. */
+/** How many items of each rule are in view, by layer. */
 export type Counts = Record<string, number[]>;
+
+/** What is in view. */
+export interface Seen {
+  counts: Counts;
+  /** By layer, the largest first. */
+  clusters: Record<string, Cluster[]>;
+  /** The items that are drawn singly, by layer. */
+  alone: Record<string, { fid: number; rule: number }[]>;
+  /** The layers that are too large to be drawn as they are. */
+  coarse: string[];
+}
 
 /** What the answer draws. */
 export interface AnswerDrawing {
@@ -63,6 +80,10 @@ export interface AnswerDrawing {
 
 const PIXEL_RATIO = 2;
 const LONG_PRESS_MS = 550;
+const STILL_LOADING_MS = 50;
+const SPLIT_ZOOMS = 2;
+/** From here on every item is drawn itself. */
+const ITEMS_ZOOM = 10;
 const HIT_PX = 5;
 const reducedMotion = () => matchMedia("(prefers-reduced-motion: reduce)").matches;
 
@@ -79,12 +100,23 @@ export class MapView {
   private busyTimer = 0;
   private lastHeld = -Infinity;
   private overlay: Overlay | null = null;
+  private readonly tiles: Tiles;
+  /** The sources of which a tile failed. */
+  private readonly failing = new Set<string>();
+  /** Sources whose tiles out of sight may have changed. */
+  private readonly behind = new Set<string>();
 
   constructor(container: HTMLElement, service: Service, collections: MapCollection[], view: View, whole: Bounds | null, padding: PaddingOptions, choice: StyleChoice, events: MapEvents) {
     this.service = service;
     this.collections = collections;
     this.events = events;
     this.choice = choice;
+    this.tiles = new Tiles({
+      aged: (asOf) => {
+        if (asOf === null) this.refreshAll();
+        events.aged(asOf);
+      },
+    });
     this.map = new MapLibreMap({
       container,
       style: styleOf(service, collections, choice),
@@ -117,13 +149,14 @@ export class MapView {
   /** Draws the picture that the style asks for by name. */
   private draw(id: string): void {
     if (this.map.hasImage(id)) return;
-    const [kind = "", a = "", b = "", theme = "light"] = id.split("|");
+    const [kind = "", a = "", b = "", theme = "light", size = "", graded = ""] = id.split("|");
     const symbol = this.symbolOf(a, Number(b));
     let canvas: HTMLCanvasElement | null = null;
     if (kind === "incident") canvas = drawIncident(PIXEL_RATIO);
     else if (kind === "rank") canvas = drawRank(a, PIXEL_RATIO);
     else if (kind === "skipped") canvas = drawSkipped(a, PIXEL_RATIO);
     else if (kind === "pattern" && symbol) canvas = drawPattern(symbol, theme as Theme, PIXEL_RATIO);
+    else if (kind === "cluster" && symbol) canvas = drawCluster(symbol, theme as Theme, Number(size), graded !== "", PIXEL_RATIO);
     else if (kind === "rule" && symbol) canvas = drawPoint(symbol, theme as Theme, PIXEL_RATIO);
     const context = canvas?.getContext("2d");
     if (canvas && context) this.map.addImage(id, context.getImageData(0, 0, canvas.width, canvas.height), { pixelRatio: PIXEL_RATIO });
@@ -134,7 +167,7 @@ export class MapView {
     const own = new Set(this.collections.filter((one) => one.layer.map.group !== "basemap").map((one) => one.id));
     return this.map.getLayersOrder().filter((id) => {
       const [layer = "", , part = ""] = id.split(":");
-      return layer === "listed" || (own.has(layer) && ["point", "line", "fill", "outline"].includes(part));
+      return layer === "listed" || (own.has(layer) && ["point", "line", "fill", "outline", "cluster"].includes(part));
     });
   }
 
@@ -148,14 +181,18 @@ export class MapView {
       clearTimeout(this.busyTimer);
       this.busyTimer = 0;
       events.busy(false);
-      events.counted(this.counts());
+      events.counted(this.seen());
     });
     map.on("dataloading", () => {
       if (this.busyTimer === 0) this.busyTimer = window.setTimeout(() => { events.busy(true); }, 300);
     });
     map.on("error", (event: ErrorEvent & { sourceId?: string }) => {
-      if (event.sourceId) events.failed(event.sourceId, event.error.message);
-      else console.error(event.error);
+      if (!event.sourceId) {
+        console.error(event.error);
+        return;
+      }
+      this.failing.add(event.sourceId);
+      events.failed(event.sourceId, event.error.message);
     });
     map.on("mousemove", (event) => {
       if (this.overlay) {
@@ -171,6 +208,7 @@ export class MapView {
     });
     map.on("movestart", () => {
       events.hovered(null);
+      this.catchUp();
     });
     map.on("dblclick", (event) => {
       if (!this.overlay) return;
@@ -213,9 +251,17 @@ export class MapView {
   private hitAt({ point }: MapMouseEvent): Hit | null {
     const box: [[number, number], [number, number]] = [[point.x - HIT_PX, point.y - HIT_PX], [point.x + HIT_PX, point.y + HIT_PX]];
     const found = this.map.queryRenderedFeatures(box, { layers: this.interactive() })[0];
-    if (!found || typeof found.id !== "number") return null;
-    const drawn = drawnBy(found);
-    return { layer: drawn.layer, rule: drawn.rule, fid: found.id, properties: found.properties as Properties, x: point.x, y: point.y };
+    if (!found) return null;
+    const cluster = this.clusterIn(found);
+    if (!cluster && typeof found.id !== "number") return null;
+    const { layer, rule } = drawnBy(found);
+    return { layer, rule: cluster?.rule ?? rule, fid: cluster ? null : (found.id as number), cluster, properties: found.properties as Properties, x: point.x, y: point.y };
+  }
+
+  private clusterIn({ properties, geometry, sourceLayer }: MapGeoJSONFeature): Cluster | null {
+    if (!isCluster(properties as Properties) || geometry.type !== "Point") return null;
+    const of = this.collections.find((one) => one.id === sourceLayer);
+    return clusterOf(properties as Properties, geometry.coordinates as Position, of?.layer.map.rules.length ?? 0);
   }
 
   view(): View {
@@ -228,18 +274,35 @@ export class MapView {
     return this.map.getBounds().toArray().flat() as Bounds;
   }
 
-  private counts(): Counts {
+  private seen(): Seen {
     const counts: Counts = {};
-    const seen = new Set<string>();
+    const clusters: Seen["clusters"] = {};
+    const alone: Seen["alone"] = {};
+    const known = new Set<string>();
     for (const feature of this.map.queryRenderedFeatures({ layers: this.interactive() })) {
       const { layer, rule } = drawnBy(feature);
-      const key = `${layer}.${feature.id ?? String(feature.properties.index)}`;
-      if (seen.has(key)) continue;
-      seen.add(key);
+      const cluster = this.clusterIn(feature);
+      const key = `${layer}.${cluster?.id ?? feature.id ?? String(feature.properties.index)}`;
+      if (known.has(key)) continue;
+      known.add(key);
       const row = (counts[layer] ??= []);
-      row[rule] = (row[rule] ?? 0) + 1;
+      if (cluster) {
+        (clusters[layer] ??= []).push(cluster);
+        cluster.counts.forEach((n, index) => { row[index] = (row[index] ?? 0) + n; });
+      } else {
+        if (typeof feature.id === "number") (alone[layer] ??= []).push({ fid: feature.id, rule });
+        row[rule] = (row[rule] ?? 0) + 1;
+      }
     }
-    return counts;
+    for (const each of Object.values(clusters)) each.sort((a, b) => b.count - a.count);
+    const coarse = this.collections.filter(({ id }) => this.tilesInView(this.sourceOf(id)).some((place) => this.tiles.isCoarse(id, place)));
+    return { counts, clusters, alone, coarse: coarse.map(({ id }) => id) };
+  }
+
+  /** Zooms in on a cluster until its items part. */
+  split({ at }: Cluster): void {
+    const zoom = this.map.getZoom() + SPLIT_ZOOMS;
+    this.map.easeTo({ center: at, zoom: zoom - SPLIT_ZOOMS < ITEMS_ZOOM ? Math.min(zoom, ITEMS_ZOOM) : zoom, duration: reducedMotion() ? 0 : 500 });
   }
 
   /** The account sees other layers or fields. */
@@ -247,19 +310,54 @@ export class MapView {
     this.collections = collections;
   }
 
-  /** Asks again for the tiles of the sources whose layers have changed; what is drawn stays until they come. */
-  refresh(choice: StyleChoice): void {
-    this.choice = choice;
-    for (const [id, members] of membersOf(this.collections)) {
-      const source = this.map.getSource<VectorTileSource>(id);
-      const tiles = tilesOf(members, choice);
-      if (source && source.tiles[0] !== tiles) source.setTiles([tiles]);
+  private tilesInView(id: string): TilePlace[] {
+    const source = this.map.getSource<VectorTileSource | RasterTileSource>(id);
+    if (!source) return [];
+    const { minzoom, maxzoom, tileSize, type } = source;
+    return this.map.coveringTiles({ tileSize, minzoom, maxzoom, roundZoom: type === "raster" }).map(({ canonical }) => canonical);
+  }
+
+  /** Asks again for the tiles that a change of a layer touches; null: for all. What is drawn stays until they come. */
+  refresh(layer: string, boxes: Box[] | null): void {
+    const source = this.sourceOf(layer);
+    if (!this.map.getSource(source)) return;
+    this.behind.add(source);
+    if (!this.map.isSourceLoaded(source)) {
+      setTimeout(() => { this.refresh(layer, boxes); }, STILL_LOADING_MS);
+      return;
     }
+    const touched = this.tilesInView(source).filter((place) => boxes?.some((box) => touches(box, place)) ?? true);
+    if (touched.length > 0) this.map.refreshTiles(source, touched);
+  }
+
+  /** Asks again for all that is in view. */
+  private refreshAll(): void {
+    const sources = new Set([...this.failing, ...this.collections.map(sourceIdOf)]);
+    for (const source of sources) {
+      this.behind.add(source);
+      this.retry(source);
+    }
+  }
+
+  /** Lets go of tiles out of sight that may have changed, before they come into view. */
+  private catchUp(): void {
+    if (this.tiles.isTroubled) return;
+    for (const source of this.behind) {
+      if (this.failing.has(source)) continue;
+      this.behind.delete(source);
+      if (this.map.getSource(source)) this.map.refreshTiles(source);
+    }
+  }
+
+  /** Asks again for what the service could not tell, now that it may. */
+  tryAgain(): void {
+    void this.tiles.tryAgain();
   }
 
   /** Theme, language or switches have changed. */
   restyle(choice: StyleChoice): void {
     this.choice = choice;
+    this.catchUp();
     this.map.setStyle(this.style(), { diff: true });
   }
 
@@ -363,14 +461,10 @@ export class MapView {
     this.map.setPadding({ top: 0, right: 0, left: 0, bottom });
   }
 
-  /** Asks again for the tiles of a source that failed: takes it out and puts it back, as MapLibre keeps failed tiles. */
+  /** Asks again for the tiles of a source that failed. */
   retry(source: string): void {
-    const style = this.style();
-    const { [source]: failed, ...sources } = style.sources;
-    if (!failed) return;
-    const layers = style.layers.filter((layer) => !("source" in layer) || layer.source !== source);
-    this.map.setStyle({ ...style, sources, layers }, { diff: true });
-    this.map.setStyle(style, { diff: true });
+    this.failing.delete(source);
+    if (this.map.getSource(source)) this.map.refreshTiles(source, this.tilesInView(source));
   }
 
   /** The source that a layer is drawn from. */

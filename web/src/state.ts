@@ -1,7 +1,7 @@
 /** What the app knows at the moment, in one place. */
 import type { Account, Board, Collection, Feature, Filter, Lang, Nearest, Raster, Rows } from "./api";
 import type { Position } from "./geometry";
-import type { Counts, View } from "./map";
+import type { Seen, View } from "./map";
 import type { Theme } from "./palette";
 import type { ItemRef } from "./url";
 
@@ -85,7 +85,9 @@ export interface State {
   inView: Asked<InView>;
   failed: Record<string, string>;
   busy: boolean;
-  counts: Counts;
+  seen: Seen;
+  /** The moment that the tiles tell of, while the database is away; null: now. */
+  tilesAsOf: number | null;
   picking: boolean;
   legend: boolean;
   help: boolean;

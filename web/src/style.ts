@@ -10,9 +10,11 @@ import type {
   SymbolLayerSpecification,
 } from "maplibre-gl";
 import { type Collection, type Lang, type MapCollection, type MapSymbol, type Query, type Rule, type Service, withQuery } from "./api";
-import { type Palette, palettes, textColor, type Theme } from "./palette";
+import { clusterCount, clusterRule, clusterSize, several, single } from "./clusters";
+import { INK, type Palette, palettes, textColor, type Theme } from "./palette";
 import { underRule } from "./rules";
 import { colorOf, fillOutline, isPoint, opacityOf } from "./symbols";
+import { TILES } from "./tiles";
 
 /** What the style depends on. */
 export interface StyleChoice {
@@ -20,8 +22,8 @@ export interface StyleChoice {
   lang: Lang;
   /** Whether a layer, a raster or `online` is switched on. */
   visible: (id: string) => boolean;
-  /** What the tiles of some layers are asked with: a version that grows with their changes, the moment that is shown. */
-  tileQuery: (layers: string[]) => Query;
+  /** What tiles are asked with: a number that grows when somebody else reads them, the moment that is shown. */
+  tileQuery: Query;
 }
 
 /** What a style layer draws; kept in its `metadata`. */
@@ -33,14 +35,16 @@ export interface Drawn {
 const TILE_MAX_ZOOM = 14;
 const FONT = "Noto Sans SC";
 /** Symbols grow to their full size as the map is zoomed in. */
-const ICON_SIZE: ExpressionSpecification = ["interpolate", ["linear"], ["zoom"], 7, 0.4, 8.5, 0.5, 9.5, 0.7, 11.5, 0.76, 12, 1];
+const ICON_SIZE: ExpressionSpecification = ["interpolate", ["linear"], ["zoom"], 11.5, 0.76, 12, 1];
+/** Where nothing is grouped they begin smaller. */
+const CROWDED_SIZE: ExpressionSpecification = ["interpolate", ["linear"], ["zoom"], 7, 0.4, 8.5, 0.5, 9.5, 0.7, 11.5, 0.76, 12, 1];
 
 export const hasMap = (collection: Collection): collection is MapCollection => collection.layer.map !== null;
 
 export const sourceIdOf = (collection: MapCollection) =>
   collection.layer.map.group === "basemap" ? "basemap" : collection.id;
 
-/** The picture that the map asks for: `rule|layer|index|theme`, `pattern|layer|index|theme`. */
+/** The picture that the map asks for: `rule|layer|index|theme`, `pattern|layer|index|theme`, `cluster|layer|index|theme|size|graded`. */
 export const imageId = (kind: "rule" | "pattern", layer: string, rule: number, theme: Theme) =>
   `${kind}|${layer}|${rule}|${theme}`;
 
@@ -57,13 +61,11 @@ function attributionOf(collections: MapCollection[]): string {
 }
 
 /** The address of the tiles of a source. */
-export function tilesOf(members: MapCollection[], choice: StyleChoice): string {
-  const layers = members.map((member) => member.id);
-  return withQuery(`${location.origin}/tiles/${layers.join(",")}/{z}/{x}/{y}.mvt`, choice.tileQuery(layers));
-}
+const tilesOf = (members: MapCollection[], choice: StyleChoice) =>
+  withQuery(`${TILES}://${location.origin}/tiles/${members.map((member) => member.id).join(",")}/{z}/{x}/{y}.mvt`, choice.tileQuery);
 
 /** The layers that each source holds. */
-export function membersOf(collections: MapCollection[]): Map<string, MapCollection[]> {
+function membersOf(collections: MapCollection[]): Map<string, MapCollection[]> {
   const members = new Map<string, MapCollection[]>();
   for (const one of collections) members.set(sourceIdOf(one), [...(members.get(sourceIdOf(one)) ?? []), one]);
   return members;
@@ -105,17 +107,26 @@ interface Bands {
   lineLabels: LayerSpecification[];
   /** Dots of places, under every other symbol so that they hide none. */
   places: LayerSpecification[];
+  clusters: { layer: LayerSpecification; place: number }[];
   points: LayerSpecification[];
 }
+
+/** Where the clusters of a further layer stand beside those of the first, in CSS pixels; the corner of these stays free. */
+const BESIDE: [number, number][] = [[0, 0], [23, 13], [-23, 13], [0, 26], [-23, -13], [0, -26]];
 
 class Builder {
   private readonly palette: Palette;
   private readonly choice: StyleChoice;
-  readonly bands: Bands = { baseLines: [], areas: [], lines: [], lineLabels: [], places: [], points: [] };
+  readonly bands: Bands = { baseLines: [], areas: [], lines: [], lineLabels: [], places: [], clusters: [], points: [] };
+  /** The layers that are drawn, dangers first. */
+  private readonly ranked: string[];
 
-  constructor(choice: StyleChoice) {
+  constructor(collections: MapCollection[], choice: StyleChoice) {
     this.choice = choice;
     this.palette = palettes[choice.theme];
+    const rank = ({ layer }: MapCollection) => (layer.map.group !== "hazards" ? 2 : layer.geometry === "Point" ? 0 : 1);
+    const drawn = collections.filter(({ id, layer }) => layer.map.group !== "basemap" && choice.visible(id));
+    this.ranked = drawn.toSorted((a, b) => rank(a) - rank(b)).map(({ id }) => id);
   }
 
   add(collection: MapCollection): void {
@@ -129,19 +140,19 @@ class Builder {
       if (geometry !== "Point") this.addLineLabel(collection, rule, index);
     }
     (map.group === "basemap" ? this.bands.baseLines : this.bands.lines).push(...casings, ...strokes);
-    if (geometry !== "Point" && geometry !== "Geometry") return;
+    // Far out an area is a dot; boundaries are not.
+    if (geometry === "LineString" || geometry === "MultiLineString" || (geometry === "MultiPolygon" && map.group === "basemap")) return;
     for (const { rule, index } of byRule.toSorted((a, b) => a.rule.symbol.size - b.rule.symbol.size || b.index - a.index)) {
       this.addPoint(collection, rule, index);
     }
+    this.addClusters(collection);
   }
 
   /** What every style layer of a rule has in common. */
-  private common(collection: MapCollection, index: number, part: string, geometry?: string) {
+  private common(collection: MapCollection, index: number, part: string, geometry: "Point" | "LineString" | "Polygon") {
     const { map } = collection.layer;
     const rule = map.rules[index];
-    const filter: ExpressionSpecification = geometry
-      ? ["all", ["==", ["geometry-type"], geometry], underRule(map, index)]
-      : underRule(map, index);
+    const filter: ExpressionSpecification = ["all", ["==", ["geometry-type"], geometry], ...(geometry === "Point" ? [single] : []), underRule(map, index)];
     return {
       id: `${collection.id}:${index}:${part}`,
       source: sourceIdOf(collection),
@@ -256,11 +267,11 @@ class Builder {
     const { theme } = this.choice;
     const { map } = collection.layer;
     const { symbol } = rule;
-    const common = this.common(collection, index, "point", collection.layer.geometry === "Geometry" ? "Point" : undefined);
+    const common = this.common(collection, index, "point", "Point");
     if (!isPoint(symbol.shape)) {
       const circle: CircleLayerSpecification = {
         ...common, type: "circle", layout: { visibility: this.visibility(collection) },
-        paint: { "circle-radius": 5, "circle-color": colorOf(symbol, theme), "circle-stroke-color": "#FFFFFF", "circle-stroke-width": 1.5 },
+        paint: { "circle-radius": 4, "circle-color": colorOf(symbol, theme), "circle-stroke-color": fillOutline(symbol, theme), "circle-stroke-width": 1.5 },
       };
       this.bands.points.push(circle);
       return;
@@ -292,6 +303,40 @@ class Builder {
       paint: { "text-color": this.palette.label, "text-halo-color": this.palette.halo, "text-halo-width": 1.5 },
     };
     (place ? this.bands.places : this.bands.points).push(layer);
+  }
+
+  /** Items that lie too close together to be drawn one by one: a disc with their number. */
+  private addClusters(collection: MapCollection): void {
+    const { theme, lang } = this.choice;
+    const { map } = collection.layer;
+    const rule: ExpressionSpecification = ["to-string", clusterRule(map.rules.length)];
+    const place = Math.max(0, this.ranked.indexOf(collection.id));
+    const beside = BESIDE[place % BESIDE.length] ?? [0, 0];
+    const layer: SymbolLayerSpecification = {
+      id: `${collection.id}:0:cluster`,
+      source: sourceIdOf(collection),
+      "source-layer": collection.id,
+      minzoom: map.min_zoom,
+      filter: ["all", several, [">=", ["get", "rule"], 0]],
+      metadata: { layer: collection.id, rule: 0 } satisfies Drawn,
+      type: "symbol",
+      layout: {
+        visibility: this.visibility(collection),
+        "icon-image": ["concat", `cluster|${collection.id}|`, rule, `|${theme}|`, ["to-string", clusterSize(place === 0)], ["case", ["has", "unknown"], "|graded", ""]],
+        "icon-allow-overlap": true,
+        "icon-offset": beside,
+        "icon-padding": 0,
+        "symbol-sort-key": ["get", "point_count"],
+        "text-field": clusterCount(lang),
+        "text-font": [`${FONT} Bold`],
+        "text-size": place === 0 ? 13 : 12,
+        "text-offset": beside.map((px) => px / (place === 0 ? 13 : 12)) as [number, number],
+        "text-allow-overlap": true,
+        "text-padding": 0,
+      },
+      paint: { "text-color": INK },
+    };
+    this.bands.clusters.push({ layer, place });
   }
 }
 
@@ -355,7 +400,7 @@ function listedLayers(palette: Palette): LayerSpecification[] {
     {
       id: "listed:point", source: "listed", type: "symbol", filter: ["==", ["geometry-type"], "Point"],
       layout: {
-        "icon-image": ["get", "image"], "icon-allow-overlap": true, "icon-size": ICON_SIZE,
+        "icon-image": ["get", "image"], "icon-allow-overlap": true, "icon-size": CROWDED_SIZE,
         "text-field": ["step", ["zoom"], "", 12, ["get", "name"]], "text-font": [`${FONT} Regular`], "text-size": 12,
         "text-variable-anchor": ["top", "bottom", "left", "right"], "text-radial-offset": 1.3, "text-justify": "auto", "text-optional": true, "text-max-width": 9,
       },
@@ -392,10 +437,10 @@ function editingLayers(palette: Palette): LayerSpecification[] {
 /** The whole style. */
 export function styleOf(service: Service, collections: MapCollection[], choice: StyleChoice): StyleSpecification {
   const palette = palettes[choice.theme];
-  const builder = new Builder(choice);
   const ordered = collections.toSorted((a, b) => a.layer.map.order - b.layer.map.order);
+  const builder = new Builder(ordered, choice);
   for (const collection of ordered) builder.add(collection);
-  const { baseLines, areas, lines, lineLabels, places, points } = builder.bands;
+  const { baseLines, areas, lines, lineLabels, places, clusters, points } = builder.bands;
   const shown = (id: string) => ({ visibility: choice.visible(id) ? "visible" : "none" }) as const;
   const layers: LayerSpecification[] = [{ id: "land", type: "background", paint: { "background-color": palette.land } }];
   if (service.basemap) layers.push({ id: "online", type: "raster", source: "online", layout: shown("online") });
@@ -406,7 +451,7 @@ export function styleOf(service: Service, collections: MapCollection[], choice: 
       paint: { "raster-brightness-max": choice.theme === "light" || raster.legend.classes.length > 0 ? 1 : 0, "raster-fade-duration": 0 },
     });
   }
-  layers.push(...baseLines, ...areas, ...lines, ...lineLabels, ...places, ...points, ...momentLayers(palette));
+  layers.push(...baseLines, ...areas, ...lines, ...lineLabels, ...places, ...clusters.toSorted((a, b) => b.place - a.place).map(({ layer }) => layer), ...points, ...momentLayers(palette));
   return {
     version: 8,
     sources: { ...sources(service, collections, choice), listed: { type: "geojson", data: empty }, chosen: { type: "geojson", data: empty }, answer: { type: "geojson", data: empty }, editing: { type: "geojson", data: empty } },

@@ -138,6 +138,42 @@ export function drawPoint(symbol: MapSymbol, theme: Theme, ratio: number): HTMLC
   return canvas;
 }
 
+/** Room beside a cluster's disc for the symbol at its corner. */
+const CORNER = 9;
+
+/** A cluster without its number: a white disc in a ring, and the symbol of a rule small at the corner. Only a grade has a wide ring. */
+export function drawCluster(symbol: MapSymbol, theme: Theme, size: number, graded: boolean, ratio: number): HTMLCanvasElement {
+  const side = size + 2 * CORNER;
+  const [canvas, context] = canvasOf(side, side, ratio);
+  const color = colorOf(symbol, theme);
+  const hollow = contrast(color, "#FFFFFF") < 1.2;
+  const ring = graded ? 4 : 2.5;
+  const disc = (radius: number, fill: string) => {
+    context.fillStyle = fill;
+    context.beginPath();
+    context.arc(side / 2, side / 2, radius, 0, 2 * Math.PI);
+    context.fill();
+  };
+  disc(size / 2 + LINE + 1, "#FFFFFF");
+  disc(size / 2 + LINE, graded ? INK : "#FFFFFF");
+  disc(size / 2, hollow ? (symbol.outline ?? INK) : color);
+  if (hollow && symbol.dash.length > 0) {
+    context.strokeStyle = "#FFFFFF";
+    context.lineWidth = ring;
+    context.setLineDash([4, 4]);
+    context.beginPath();
+    context.arc(side / 2, side / 2, (size - ring) / 2, 0, 2 * Math.PI);
+    context.stroke();
+  }
+  disc(size / 2 - ring, "#FFFFFF");
+  const shape = isPoint(symbol.shape) ? symbol.shape : "square";
+  const corner = drawPoint({ ...symbol, shape, size: Math.round(size * (symbol.icon ? 0.5 : 0.42)), ...(shape !== symbol.shape && { dash: [], icon: null, text: null }) }, theme, ratio);
+  const width = corner.width / ratio;
+  const at = side / 2 + (size / 2) * Math.SQRT1_2 - width / 2;
+  context.drawImage(corner, Math.min(at, side - width), Math.max(side - at - width, 0), width, width);
+  return canvas;
+}
+
 /** A seamless tile of 45° lines or dots in a darker (light theme) or lighter (dark theme) tone of the fill. */
 export function drawPattern(symbol: MapSymbol, theme: Theme, ratio: number): HTMLCanvasElement {
   const step = symbol.pattern === "lines-8" ? 8 : symbol.pattern === "lines-12" ? 12 : 8;

@@ -59,14 +59,14 @@ export function deleted(act: Controller, say: Say, layer: string, fid: number): 
 
 /** Fields were set on many items; `back` sets on each what stood there before. */
 export function setMany(act: Controller, say: Say, layer: string, back: BatchItem[], text: string): void {
-  const show = () => { act.layersChanged(new Set([layer]), true); };
+  const show = () => { act.itemChanged({ layer, fid: null }); };
   show();
   offerUndo(act, say, show, text, async () => { await patchItems(layer, back, ""); });
 }
 
 /** Rows were imported; taken back as a whole. */
 export function imported(act: Controller, say: Say, layer: string, id: number, text: string): void {
-  const show = () => { act.layersChanged(new Set([layer]), true); };
+  const show = () => { act.itemChanged({ layer, fid: null }); };
   show();
   offerUndo(act, say, show, text, () => undoImport(id));
 }

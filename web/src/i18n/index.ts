@@ -50,6 +50,11 @@ export class Text {
     return `${(metres / 1000).toFixed(metres < 99500 ? 1 : 0)} km`;
   }
 
+  /** An area: square metres, then square kilometres from 0.1 km². */
+  area(m2: number): string {
+    return m2 < 100_000 ? `${this.n(m2)} m²` : `${this.n(m2 / 1e6)} km²`;
+  }
+
   /** One of eight directions, clockwise from north. */
   direction(bearing_deg: number): string {
     const directions = ["dir_n", "dir_ne", "dir_e", "dir_se", "dir_s", "dir_sw", "dir_w", "dir_nw"] as const;

@@ -83,14 +83,16 @@ export function Bar() {
   );
 }
 
-/** Says that an earlier moment is shown, and leads back. */
+/** Says that an earlier moment is shown, and leads back; or that the map is of an earlier moment, as nobody can tell what is now. */
 export function AsOfBanner() {
   const { act, state, text } = useApp();
-  if (state.asOf === null) return null;
+  const { asOf, tilesAsOf } = state;
+  if (asOf === null && tilesAsOf === null) return null;
   return (
     <p class="as-of" role="status">
-      <span>{text.t("as_of_banner", { t: text.time(state.asOf) })}</span>
-      <button type="button" onClick={() => { act.showAsOf(null); }}>{text.t("as_of_back")}</button>
+      {tilesAsOf !== null && <span>{text.t("tiles_as_of", { t: text.time(new Date(tilesAsOf).toISOString()) })}</span>}
+      {asOf !== null && <span>{text.t("as_of_banner", { t: text.time(asOf) })}</span>}
+      {asOf !== null && <button type="button" onClick={() => { act.showAsOf(null); }}>{text.t("as_of_back")}</button>}
     </p>
   );
 }

@@ -1,16 +1,41 @@
+import type { Feature, MapCollection } from "../api";
+import { type Cluster, sumsOf } from "../clusters";
 import { useApp } from "../context";
 import { ruleIndexOf } from "../rules";
-import { rowsOf } from "../rows";
+import { clustersIn, rowsOf } from "../rows";
 import { subtitleOf } from "../values";
 import { SymbolPicture } from "./symbol_picture";
 
-/** What is in view of a layer, by name. */
+/** A cluster in the list: how many, the gravest, what they add up to. */
+function ClusterRow({ cluster, collection }: { cluster: Cluster; collection: MapCollection }) {
+  const { act, state, text } = useApp();
+  const rule = collection.layer.map.rules[cluster.rule];
+  const label = rule?.label[state.lang] ?? "";
+  const gravest = cluster.graded ? text.t("cluster_worst", { label }) : collection.layer.map.rules.length > 1 ? label : "";
+  return (
+    <li class="row">
+      <button type="button" class="row-main" data-row={`cluster.${cluster.id}`} title={text.t("cluster_split")} onClick={() => { act.split(cluster, true); }}>
+        {rule && <SymbolPicture symbol={rule.symbol} />}
+        <span class="row-text">
+          <strong>{text.t("cluster_here", { n: cluster.count, layer: collection.titles[state.lang] })}</strong>
+          <span class="muted">{[gravest, ...sumsOf(cluster, collection, text)].filter(Boolean).join(" · ")}</span>
+        </span>
+        {cluster.sample && <span class="chip sample">{text.t("sample")}</span>}
+      </button>
+    </li>
+  );
+}
+
+/** What is in view of a layer, by name; first what the map shows as one. */
 export function ItemsInView() {
   const { act, state, text } = useApp();
   const { inView, listed, lang } = state;
   const choices = act.drawn.filter((one) => one.layer.map.group !== "basemap" && (act.visible(one.id) || one.id === listed));
   const collection = act.drawn.find((one) => one.id === listed);
   const rows = rowsOf(state);
+  const clusters = clustersIn(state);
+  const total = clusters.length > 0 && listed ? (state.seen.counts[listed] ?? []).reduce((sum, n) => sum + (n ?? 0), 0) : rows.length;
+  const more = clusters.length === 0 && inView.value?.more === true;
   const inRules = collection?.layer.map.rules.flatMap((rule) => Object.keys(rule.when)) ?? [];
   return (
     <>
@@ -20,7 +45,7 @@ export function ItemsInView() {
             {choices.map((one) => <option key={one.id} value={one.id}>{one.titles[lang]}</option>)}
           </select>
         </label>
-        {inView.value && <span class="muted digits">{text.t(inView.value.more ? "in_view_count_more" : "in_view_count", { n: rows.length })}</span>}
+        {inView.value && <span class="muted digits">{text.t(more ? "in_view_count_more" : "in_view_count", { n: total })}</span>}
       </div>
       <div class="scroll">
         {inView.status === "failed" && (
@@ -28,13 +53,13 @@ export function ItemsInView() {
         )}
         {inView.status === "loading" && !inView.value && <div class="skeleton" aria-label={text.t("loading")}><i /><i /><i /></div>}
         <ol class={inView.status === "loading" ? "rows old" : "rows"}>
-          {collection && rows.map((row, index) => {
-            const feature = inView.value?.features[index];
-            if (!feature) return null;
-            const rule = collection.layer.map.rules[ruleIndexOf(collection.layer.map, feature.properties)];
+          {collection && clusters.map((cluster) => <ClusterRow key={cluster.id} cluster={cluster} collection={collection} />)}
+          {collection && rows.map((row) => {
+            const feature: Pick<Feature, "id" | "properties"> = row.feature ?? { id: row.item.fid, properties: {} };
+            const rule = collection.layer.map.rules[row.rule ?? ruleIndexOf(collection.layer.map, feature.properties)];
             return (
               <li key={row.id} class="row">
-                <button type="button" class="row-main" data-row={row.id} onClick={() => { act.select(row.item, { geometry: row.geometry, fly: true }); }}>
+                <button type="button" class="row-main" data-row={row.id} onClick={() => { act.select(row.item, { ...(row.geometry && { geometry: row.geometry }), fly: true }); }}>
                   {rule && <SymbolPicture symbol={rule.symbol} />}
                   <span class="row-text">
                     <strong>{act.nameOf(feature, collection.id)}</strong>
@@ -46,8 +71,8 @@ export function ItemsInView() {
             );
           })}
         </ol>
-        {inView.value && rows.length === 0 && collection && <p class="empty">{text.t("in_view_none", { layer: collection.titles[lang] })}</p>}
-        {inView.value?.more && <p class="empty">{text.t("in_view_more")}</p>}
+        {inView.value && total === 0 && collection && <p class="empty">{text.t("in_view_none", { layer: collection.titles[lang] })}</p>}
+        {more && <p class="empty">{text.t("in_view_more")}</p>}
       </div>
     </>
   );

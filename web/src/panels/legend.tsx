@@ -11,7 +11,7 @@ function LayerEntry({ collection }: { collection: MapCollection }) {
   const on = act.visible(collection.id);
   const source = act.view?.sourceOf(collection.id) ?? collection.id;
   const failed = state.failed[source];
-  const counts = state.counts[collection.id] ?? [];
+  const counts = state.seen.counts[collection.id] ?? [];
   const base = map.group === "basemap";
   const stored = collection.counts.real + collection.counts.sample;
   const total = counts.reduce((sum, n) => sum + (n ?? 0), 0);
@@ -29,6 +29,7 @@ function LayerEntry({ collection }: { collection: MapCollection }) {
         <p class="problem" role="alert">⚠ {text.t("layer_error", { reason: failed })} <button type="button" class="link" onClick={() => { act.retry(source); }}>{text.t("retry")}</button></p>
       )}
       {on && failed === undefined && note && <p class="muted note">{note}</p>}
+      {on && state.seen.coarse.includes(collection.id) && <p class="muted note">{text.t("layer_coarse")}</p>}
       {on && (
         <ul class="entries">
           {entries.filter(({ count }) => base || count > 0).map(({ rule, count }) => (
@@ -69,7 +70,7 @@ function useInView(): MapSymbol[] {
   return act.drawn
     .filter((one) => one.layer.map.group !== "basemap" && one.layer.map.group !== "people" && act.visible(one.id))
     .flatMap((one) => {
-      const inView = one.layer.map.rules.filter((rule, index) => (state.counts[one.id]?.[index] ?? 0) > 0 && rule.symbol.shape !== "line");
+      const inView = one.layer.map.rules.filter((rule, index) => (state.seen.counts[one.id]?.[index] ?? 0) > 0 && rule.symbol.shape !== "line");
       return inView.map((rule) => rule.symbol).toSorted((a, b) => b.size - a.size).slice(0, 1);
     })
     .slice(0, 5);

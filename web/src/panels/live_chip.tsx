@@ -4,7 +4,9 @@ import { useApp } from "../context";
 /** Whether the map follows the changes of others, or since when it does not. */
 export function LiveChip() {
   const { state, text } = useApp();
-  const { on, since } = state.live;
+  const { tilesAsOf } = state;
+  const on = state.live.on && tilesAsOf === null;
+  const since = tilesAsOf ?? state.live.since;
   const [now, setNow] = useState(Date.now());
   useEffect(() => {
     const timer = setInterval(() => { setNow(Date.now()); }, 20_000);

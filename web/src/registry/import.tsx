@@ -265,7 +265,7 @@ export function ImportPanel({ layer }: { layer: string }) {
       const report = await commitImport(trial.id, (stage, ratio) => { setWork({ stage, ratio }); });
       setDone(report);
       setStep(3);
-      act.layersChanged(new Set([layer]), false);
+      act.itemChanged({ layer, fid: null });
       void act.refreshCollections();
       act.set({ said: text.t("import_done", { n: report.imported + report.updated }) });
     } catch (error) {

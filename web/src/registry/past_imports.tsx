@@ -24,7 +24,7 @@ export function TakeBack({ id, layer, name, written, onClose }: TakeBackProps) {
     setProblem("");
     try {
       const { left } = await undoImport(id, reason.trim(), edited > 0);
-      act.layersChanged(new Set([layer]), true);
+      act.itemChanged({ layer, fid: null });
       act.toast(text.t(left > 0 ? "import_taken_back_but" : "import_taken_back", { name, n: left }));
       onClose(true);
     } catch (error) {
