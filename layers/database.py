@@ -10,6 +10,7 @@ from __future__ import annotations
 import datetime
 import hashlib
 import io
+import logging
 import queue
 import re
 import select
@@ -32,6 +33,8 @@ from psycopg2.extras import execute_values
 from layers.cluster import Cluster
 from layers.errors import Conflict, InvalidValue, LeewardError, StoreFailed, Unavailable
 from layers.settings import settings
+
+log = logging.getLogger("leeward")
 
 __all__ = [
     "ANONYMOUS", "ASKER", "AWAY", "INTERNAL", "INTERNAL_THEN", "MEMBER", "RELEASED", "RELEASED_THEN",
@@ -292,8 +295,7 @@ class Pool:
             raise Unavailable("too many questions at once; the queue is full") from None
         try:
             if connection is None or connection.closed:
-                connection = connect(self.url, options=self._options, connection_factory=Reader)
-                connection.autocommit = True
+                connection = self._connect()
             if asker is not None:
                 asker.hold(connection)
             yield connection
@@ -313,11 +315,22 @@ class Pool:
             if connection is not None:
                 connection.close()
             self._forget_free()
-            raise Unavailable(f"the database is away: {refusal(error)}") from None
+            log.warning("the database is away: %s", _without_password(refusal(error), self.url))
+            raise Unavailable("the database is away") from None
         finally:
             if asker is not None and connection is not None:
                 asker.release(connection)
             self._free.put(connection if connection is not None and not connection.closed else None)
+
+    def _connect(self) -> Connection:
+        """A new connection; why there is none is told to the log, and not to who asks."""
+        try:
+            connection = connect(self.url, options=self._options, connection_factory=Reader)
+        except Unavailable as error:
+            log.warning("%s", error.detail)
+            raise Unavailable("the database is away") from None
+        connection.autocommit = True
+        return connection
 
     def close(self) -> None:
         """Close the connections that are free."""

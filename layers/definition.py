@@ -560,6 +560,8 @@ class Definition(Model):
                 yield keys, f"{name} is drawn, ranked or asked by for everyone, so it must be public"
             elif keys == ("name_field",) and field.type != "text":
                 yield keys, f"{name} is not of type text"
+            elif keys == ("tiles", "persons") and field.type not in ("integer", "number"):
+                yield keys, f"{name} is not a number"
             elif keys == WITHHELD and field.type != "boolean":
                 yield keys, f"{name} is not of type boolean"
             elif keys[0] == "time" and field.type not in ("date", "datetime"):

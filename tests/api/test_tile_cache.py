@@ -374,6 +374,7 @@ def test_the_last_good_tile_with_its_age_and_well_again(cut: Cut, module_databas
             answer = client.get(path)
             assert answer.status_code == 503
             assert int(answer.headers["retry-after"]) > 0
+            assert answer.json()["detail"] == "the database is away", "where it is, is nobody's business"
         cut.mend()
         until(lambda: "age" not in client.get(known).headers, seconds=2)
         assert client.get(other).status_code == 200

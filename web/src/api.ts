@@ -146,7 +146,7 @@ export interface Layer {
   name_field?: string | null;
   fields: Field[];
   map: LayerMap | null;
-  tiles: { min_zoom: number; detail_zoom: number };
+  tiles: { min_zoom: number; detail_zoom: number; worst: string | null; persons: string | null };
   nearest: { default: boolean; k: number } | null;
   workflow?: Workflow | null;
   computed?: ComputedGrade[];

@@ -77,7 +77,7 @@ export function clusterCount(lang: Lang): ExpressionSpecification {
 export function sumsOf({ persons, persons_unknown, area_m2 }: Cluster, collection: Collection, text: Text): string[] {
   const said: string[] = [];
   if (persons_unknown !== null) {
-    const label = collection.layer.fields.find((field) => field.unit === "persons")?.label[text.lang] ?? text.t("persons_in_all");
+    const label = collection.layer.fields.find((field) => field.name === collection.layer.tiles.persons)?.label[text.lang] ?? text.t("persons_in_all");
     const unknown = persons_unknown > 0 ? text.t("sum_unknown", { n: persons_unknown }) : null;
     said.push([text.t("labelled", { label, value: persons === null ? text.t("unknown") : text.n(persons) }), unknown].filter(Boolean).join(text.lang === "zh" ? "，" : ", "));
   }
