@@ -43,8 +43,8 @@ def tilejson(request: Request, context: InView, layers: Layers) -> Response:
 def vector_tile(context: InView, layers: Layers, z: Zoom, x: Column, y: Row) -> Response:
     """Some layers in the Mapbox Vector Tile format, each with the fields of its definition at the zoom.
 
-    Any field of the layers may be given as well, and must then be equal; `as_of` asks for what was recorded at a
-    moment. The column stands before the row.
+    `filter`, `filter-lang`, `datetime`, any field of the layers and `as_of` may be given, as for items. The column
+    stands before the row.
     """
     names = tiles.layers_of(context.catalog, layers)
     made = tiles.tile(context.readers, context.catalog, names, *tiles.address_of(z, x, y))
