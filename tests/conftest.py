@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import re
 import shutil
@@ -11,8 +12,10 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any, TypeVar
 
 import psycopg2
 import pytest
@@ -30,6 +33,7 @@ from layers.migrate import migrate  # noqa: E402
 
 REAL_DATA = ROOT.parent / "shared" / "data"
 absent_data: list[str] = []
+Result = TypeVar("Result")
 ARGUMENTS = [
     "--no-sandbox",
     "--use-angle=swiftshader",
@@ -49,7 +53,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out what was not asked for, and say why."""
+    """Leave out what was not asked for, and say why; begin with what takes longest, and cannot be shared out."""
+    items.sort(key=lambda item: not _is_outside(item))
     for item in items:
         for folder in ("web", "clients"):  # one service and one browser
             if f"/{folder}/" in item.nodeid:
@@ -59,6 +64,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         if item.get_closest_marker("real_data") and not REAL_DATA.is_dir():
             absent_data.append(item.nodeid)
             item.add_marker(pytest.mark.skip(reason=f"REAL DATA ABSENT: {os.path.relpath(REAL_DATA, ROOT)}"))
+
+
+def _is_outside(item: pytest.Item) -> bool:
+    """Whether a test looks at a running service from outside, in a browser or another program."""
+    return "/web/" in item.nodeid or "/clients/" in item.nodeid
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
@@ -166,6 +176,12 @@ def readers(database: str) -> Iterator[Readers]:
     pool = Readers(database, size=2)
     yield pool
     pool.close()
+
+
+def finished(coroutine: Coroutine[Any, Any, Result]) -> Result:
+    """What a coroutine returns, run in a thread of its own: the browser's driver has a loop in the main one."""
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(asyncio.run, coroutine).result()
 
 
 def free_port() -> int:

@@ -33,6 +33,7 @@ from layers.accounts import ROLES
 from layers.database import transaction
 from layers.errors import EditConflict, Forbidden, InvalidFeature, SignInNeeded, TooManyAttempts, Unavailable
 from layers.settings import settings
+from tests.conftest import finished
 
 PASSWORD = "correct horse battery"
 NOBODY = {"name": None, "role": None, "rights": []}
@@ -593,7 +594,7 @@ def test_few_hashes_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
         tries = (sign(context, f"a{n}", "x", f"10.0.0.{n}") for n in range(200))
         return await asyncio.gather(*tries, return_exceptions=True)
 
-    ends = asyncio.run(all_at_once())
+    ends = finished(all_at_once())
     assert most == HASHES_AT_ONCE
     assert sum(isinstance(end, Unavailable) for end in ends) == 200 - WAITING_AT_MOST
     assert sign._waiting == 0

@@ -121,7 +121,7 @@ def test_one_file_makes_a_layer(service: TestClient, tmp_path: Path) -> None:
     pumps = [f["properties"] for f in service.get("/collections/pumps/items").json()["features"]]
     assert [(p["name"], p["well"]) for p in pumps] == [("一号泵", 1)]
 
-    tile = service.get("/tiles/wells/8/202/107.mvt")
+    tile = service.get(f"/tiles/wells/12/{int((105.28 + 180) / 360 * 4096)}/1724.mvt")
     assert tile.status_code == 200
     assert b"wells" in tile.content
     assert b"drill" in tile.content

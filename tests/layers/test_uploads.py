@@ -29,6 +29,7 @@ from layers.database import transaction
 from layers.errors import Conflict, ImportRefused, InvalidValue, NotFound, StoreFailed
 from layers.settings import settings
 from layers.uploads import Reading, Upload, options_of, safe_name
+from tests.conftest import finished
 
 HEADING = "编号,名称,经度,纬度,可容纳人数"
 FRAME = geopandas.GeoDataFrame({"name": ["甲"]}, geometry=[Point(105, 27)], crs=4326)
@@ -55,11 +56,11 @@ def put(data: bytes, name: str = "a.csv", account: str = "wang", layer: str = "s
 
 
 def check(url: str, upload: Upload) -> dict[str, Any]:
-    return dict(json.loads(asyncio.run(Reading(url).check(upload))))
+    return dict(json.loads(finished(Reading(url).check(upload))))
 
 
 def commit(url: str, upload: Upload, reason: str | None = None) -> dict[str, Any]:
-    return dict(json.loads(asyncio.run(Reading(url).commit(upload, reason))))
+    return dict(json.loads(finished(Reading(url).commit(upload, reason))))
 
 
 def refusal(url: str, data: bytes, name: str) -> str:
@@ -292,7 +293,7 @@ def test_a_commit_is_done_once(database: str) -> None:
         reading, other = Reading(database), Reading(database)
         return list(await asyncio.gather(*(r.commit(upload, None) for r in (reading, other, reading))))
 
-    first, second, third = asyncio.run(twice())
+    first, second, third = finished(twice())
     assert first == second == third
     assert query(database, "SELECT count(*) FROM leeward.imports") == [(1,)]
     with pytest.raises(Conflict):
@@ -338,7 +339,7 @@ def test_how_far_it_is_can_be_seen(database: str) -> None:
             await asyncio.sleep(0.02)
         await task
 
-    asyncio.run(watch())
+    finished(watch())
     ratios = [status["ratio"] for status in seen]
     assert ratios == sorted(ratios)
     assert {status["state"] for status in seen[1:-1]} == {"checking"}
