@@ -90,7 +90,7 @@ def test_a_link_to_the_registry_asks_to_sign_in(app: Any) -> None:
     app.page.keyboard.press("Enter")
     app.page.locator(".board-card").first.wait_for()
     assert "w=registry" in app.page.url
-    assert app.page.get_by_role("button", name="新增").count() == 0
+    assert app.page.get_by_role("button", name="新增", exact=True).count() == 0
     assert app.page.locator(".next").count() == 0
 
 
