@@ -314,6 +314,8 @@ class _Layer:
     def _drawn_here(self) -> list[sql.Composable]:
         column = sql.Identifier(self._drawn or "geom_3857")
         conditions = [sql.SQL("{} && {}").format(column, BUFFERED), legend.shown(self.definition, self.z)]
+        if self._drawn is not None:  # the condition of the index
+            conditions.append(sql.SQL("{} IS NOT NULL").format(column))
         if self.clustered:
             conditions.append(sql.SQL("{} < {}").format(self._dots["dot_zoom"], sql.Literal(self._dots_from)))
         if self.definition.dimension == 1 and self.coarseness:

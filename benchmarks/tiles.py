@@ -107,7 +107,7 @@ def measures() -> Iterator[Measure]:
         rates: dict[str, dict[str, list[float]]] = {}
         for size in SIZES:
             _fill(bench, size)
-            with peer_serving(bench) as peer, serving(bench, 1) as ours:
+            with peer_serving(bench) as peer, serving(bench, 1, LEEWARD_TILE_CACHE_MB="0") as ours:
                 runs = RUNS if size == SIZES[-1] else 1
                 rates[f"{size:.0e}"] = _uncached(ours, peer, bench, runs)
                 items = _items(ours, peer)

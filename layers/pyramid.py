@@ -85,7 +85,7 @@ class Generated:
     type: str
     expression: sql.Composable
     comment: str
-    indexed: bool
+    spatial: bool
 
 
 GENERATED = ("dot_zoom", *(f"geom_z{zoom}" for zoom in DRAWN_ZOOMS))
@@ -126,7 +126,7 @@ def generated_columns(definition: Definition) -> dict[str, Generated]:
     dot_zoom = sql.SQL("leeward.dot_zoom({})").format(mercator)
     if has_pyramid(definition):
         comment = "The greatest zoom at which it is a dot; -1 when it is at none"
-        made["dot_zoom"] = Generated("smallint", dot_zoom, comment, indexed=False)
+        made["dot_zoom"] = Generated("smallint", dot_zoom, comment, spatial=False)
     computed = any(definition.fields[name].computed for name in fields_of_rules(definition))
     for zoom in DRAWN_ZOOMS:
         conditions = [sql.SQL("{} < {}").format(dot_zoom, sql.Literal(zoom))] if has_pyramid(definition) else []
@@ -137,7 +137,7 @@ def generated_columns(definition: Definition) -> dict[str, Generated]:
         )
         digest = hashlib.sha256(repr(expression).encode()).hexdigest()[:8]
         comment = f"Geometry in EPSG:3857 as it is drawn at zooms up to {zoom}; NULL when it is not [{digest}]"
-        made[f"geom_z{zoom}"] = Generated("geometry(Geometry, 3857)", expression, comment, indexed=True)
+        made[f"geom_z{zoom}"] = Generated("geometry(Geometry, 3857)", expression, comment, spatial=True)
     return made
 
 
