@@ -309,7 +309,7 @@ def test_a_cluster_says_what_it_stands_for(database: str, client: TestClient) ->
         ),
     )  # fmt: skip
     (cluster,) = layers_at(client, "hazard_points", 105, 27, 5)["hazard_points"]["features"]
-    grades = [rule.when.get("threat_grade") for rule in catalog()["hazard_points"].map.rules]  # type: ignore[union-attr]
+    grades = [rule.when.get("threat_grade") for rule in catalog()["hazard_points"].map.rules]
     told = cluster["properties"]
     assert told["point_count"] == 4
     assert told["rule"] == grades.index("very_large")
