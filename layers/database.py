@@ -17,7 +17,7 @@ import select
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import lru_cache
@@ -39,8 +39,8 @@ log = logging.getLogger("leeward")
 __all__ = [
     "ANONYMOUS", "ASKER", "AWAY", "INTERNAL", "INTERNAL_THEN", "MEMBER", "RELEASED", "RELEASED_THEN",
     "SERVICE", "Asker", "Connection", "Cursor", "DatabaseError", "Heard", "Pool", "Readers", "Scope",
-    "Writers", "copy_rows", "database_url", "execute_values", "look_back", "notifications", "one", "refusal",
-    "rows", "sign", "sql", "statement", "transaction", "without_password",
+    "Writers", "copy_rows", "database_url", "execute_values", "look_back", "notifications", "one", "prepared_rows",
+    "refusal", "rows", "sign", "sql", "statement", "transaction", "without_password",
 ]  # fmt: skip
 
 Connection: TypeAlias = psycopg2.extensions.connection
@@ -128,7 +128,9 @@ def connect(url: str, options: str = "", **further: Any) -> Connection:
     """A connection with options besides those of the URL, or Unavailable when the database cannot be reached."""
     options = f"{_parts(url).get('options', '')} {options}"
     try:
-        return psycopg2.connect(url, connect_timeout=5, application_name="leeward", options=options, **further)
+        return psycopg2.connect(
+            url, connect_timeout=5, application_name="leeward", options=options, connection_factory=Reader, **further
+        )
     except psycopg2.OperationalError as error:
         raise Unavailable(f"the database cannot be reached: {_without_password(refusal(error), url)}") from None
 
@@ -179,10 +181,12 @@ def transaction(url: str, author: str | None = None, reason: str | None = None) 
         connection.close()
 
 
-def sign(cursor: Cursor, author: str, reason: str | None = None, import_id: int | None = None) -> None:
-    """Say for the change log who writes in the cursor's transaction, and why."""
+def sign(
+    cursor: Cursor, author: str, reason: str | None = None, import_id: int | None = None, before: str = ""
+) -> None:  # fmt: skip
+    """Say for the change log who writes in the cursor's transaction, and why; with what goes before, in one trip."""
     cursor.execute(
-        "SELECT set_config('leeward.author', %s, true), set_config('leeward.reason', %s, true),"
+        f"{before}SELECT set_config('leeward.author', %s, true), set_config('leeward.reason', %s, true),"
         " set_config('leeward.import_id', %s, true)",
         (author, reason or "", "" if import_id is None else str(import_id)),
     )
@@ -325,7 +329,7 @@ class Pool:
     def _connect(self) -> Connection:
         """A new connection; why there is none is told to the log, and not to who asks."""
         try:
-            connection = connect(self.url, options=self._options, connection_factory=Reader)
+            connection = connect(self.url, options=self._options)
         except Unavailable as error:
             log.warning("%s", error.detail)
             raise Unavailable("the database is away") from None
@@ -367,15 +371,15 @@ class Writers(Pool):
         author, reason : str
             Who writes, and why, for the change log.
         """
-        with self.connection() as connection:
-            connection.autocommit = False
+        with self.connection() as connection, connection.cursor() as cursor:
             try:
-                with connection, connection.cursor() as cursor:
-                    sign(cursor, author, reason)
-                    yield cursor
-            finally:
+                sign(cursor, author, reason, before="BEGIN;")
+                yield cursor
+                cursor.execute("COMMIT")
+            except BaseException:
                 if not connection.closed:
-                    connection.autocommit = True
+                    cursor.execute("ROLLBACK")
+                raise
 
 
 class Readers(Pool):
@@ -418,17 +422,30 @@ class Readers(Pool):
             row: tuple[Any, ...] | None = cursor.fetchone()
             return row
 
-    def lines(self, query: sql.Composable) -> bytes:
+    @contextmanager
+    def snapshot(self) -> Iterator[Cursor]:
+        """A cursor all of whose statements see the same moment."""
+        with self.cursor() as cursor:
+            cursor.execute("BEGIN ISOLATION LEVEL REPEATABLE READ")
+            try:
+                yield cursor
+            finally:
+                if not cursor.connection.closed:
+                    cursor.execute("COMMIT")
+
+    def lines(self, query: sql.Composable, cursor: Cursor | None = None) -> bytes:
         """All rows of a query as UTF-8 lines, each ended by a newline: the quickest way out of the database.
 
         Parameters
         ----------
         query : sql.Composable
             Its columns are texts without control characters, such as JSON; they are parted by U+001F.
+        cursor : Cursor, optional
+            Of these readers, such as that of a snapshot; without it, one of its own.
         """
         found = io.BytesIO()
-        with self.cursor() as cursor:
-            cursor.copy_expert(sql.SQL(LINES).format(query), found)
+        with nullcontext(cursor) if cursor is not None else self.cursor() as asked:
+            asked.copy_expert(sql.SQL(LINES).format(query), found)
         return found.getvalue()
 
     def prepared(self, query: str, values: Sequence[Any], types: str) -> list[tuple[Any, ...]]:
@@ -539,6 +556,12 @@ def _prepare(cursor: Cursor, query: str, types: str) -> str:
 def rows(cursor: Cursor, query: Query, values: Any = None) -> list[tuple[Any, ...]]:
     """All rows of a query on a cursor."""
     cursor.execute(query, values)
+    return list(cursor.fetchall())
+
+
+def prepared_rows(cursor: Cursor, query: str, values: Sequence[Any], types: str) -> list[tuple[Any, ...]]:
+    """All rows of a query on a cursor of a pool, prepared on its connection (see ``Readers.prepared``)."""
+    cursor.execute(*_prepared(cursor, query, values, types))
     return list(cursor.fetchall())
 
 

@@ -508,6 +508,9 @@ class Definition(Model):
     workflow: Workflow | None = None
     computed: tuple[Computed, ...] = ()
 
+    def __hash__(self) -> int:
+        return hash(self.id)
+
     @cached_property
     def entered_fields(self) -> dict[str, Field]:
         """The fields that are written; the database computes the others."""

@@ -20,7 +20,7 @@ import shapely
 from layers import geometries, grades, workflow
 from layers.accounts import roles_with
 from layers.catalog import Catalog
-from layers.database import INTERNAL, INTERNAL_THEN, Cursor, look_back, one, rows, sql
+from layers.database import INTERNAL, INTERNAL_THEN, Cursor, look_back, one, prepared_rows, rows, sql
 from layers.definition import Definition, Field
 from layers.errors import (
     Conflict,
@@ -40,6 +40,7 @@ from layers.tables import SAMPLE_SOURCE, table, view
 TEXT_AT_MOST = 20_000
 BATCH_AT_MOST = 10_000
 EDITED_LISTED = 20
+TEXTS_AT_MOST = 1000
 CLOCKS_DIFFER = datetime.timedelta(minutes=5)
 READ_ONLY = (*SYSTEM_PROPERTIES, "fid", "layer")
 PLACE_FLAGS = ("location_doubt", "geometry_repaired", "point_of_area")
@@ -446,11 +447,14 @@ def _locked(cursor: Cursor, definition: Definition, fid: int) -> dict[str, Any] 
     if not 0 <= fid <= LARGEST:
         return None
     names = [*definition.fields, "source", "flags", "unread", "change"]
-    shape = sql.SQL("ST_AsBinary(geom)") if definition.has_geometry else sql.SQL("NULL::bytea")
-    query = sql.SQL("SELECT {}, {} FROM {} WHERE fid = %s FOR UPDATE").format(
-        sql.SQL(", ").join(map(sql.Identifier, names)), shape, table(definition)
-    )
-    found = rows(cursor, query, (fid,))
+
+    def composed() -> sql.Composable:
+        shape = sql.SQL("ST_AsBinary(geom)") if definition.has_geometry else sql.SQL("NULL::bytea")
+        return sql.SQL("SELECT {}, {} FROM {} WHERE fid = $1 FOR UPDATE").format(
+            sql.SQL(", ").join(map(sql.Identifier, names)), shape, table(definition)
+        )
+
+    found = _of_fid(cursor, definition, "locked", composed, fid)
     if not found:
         return None
     row = dict(zip([*names, "wkb"], found[0], strict=True))
@@ -463,11 +467,28 @@ def _was_there(cursor: Cursor, definition: Definition, fid: int) -> bool:
 
 
 def _written(cursor: Cursor, definition: Definition, fid: int) -> Written:
-    query = sql.SQL("SELECT {}, change FROM {} AS i, {} WHERE i.fid = %s").format(
-        feature(definition), view(definition, INTERNAL), properties_of(definition, None, INTERNAL)
-    )
-    ((text, change),) = rows(cursor, query, (fid,))
+    def composed() -> sql.Composable:
+        return sql.SQL("SELECT {}, change FROM {} AS i, {} WHERE i.fid = $1").format(
+            feature(definition), view(definition, INTERNAL), properties_of(definition, None, INTERNAL)
+        )
+
+    ((text, change),) = _of_fid(cursor, definition, "written", composed, fid)
     return Written(fid, change, text)
+
+
+_texts: dict[tuple[str, Definition], str] = {}
+
+
+def _of_fid(
+    cursor: Cursor, definition: Definition, name: str, compose: Callable[[], sql.Composable], fid: int
+) -> list[tuple[Any, ...]]:
+    """The rows of a query about an item, whose text is put together once for each layer."""
+    text = _texts.get((name, definition))
+    if text is None:
+        if len(_texts) > TEXTS_AT_MOST:
+            _texts.clear()
+        text = _texts[name, definition] = str(compose().as_string(cursor))
+    return prepared_rows(cursor, text, (fid,), "bigint")
 
 
 # --- values
