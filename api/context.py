@@ -14,6 +14,7 @@ from typing import Annotated, Any, Generic, TypeVar
 from fastapi import Depends
 from starlette.requests import Request
 
+from gis.roads import Roads
 from layers.catalog import Catalog, catalog
 from layers.changes import Feed
 from layers.database import INTERNAL, RELEASED, Readers, Writers
@@ -116,6 +117,7 @@ class Context:
         self.internal = View(Readers(url, INTERNAL, size=size, timeout_ms=timeout_ms))
         self.writers = Writers(url, size=size, timeout_ms=timeout_ms)
         self.feed = Feed(url)
+        self.roads = Roads(self.public.readers)
         self._followers: list[Readers] = []
         self._threads = ThreadPoolExecutor(2 * size, thread_name_prefix="slow")
 

@@ -172,7 +172,7 @@ class FastPath:
             view = await self._view(scope)
             asker = Asker()
             ASKER.set(asker)
-            work = asyncio.create_task(self._run(nearest.answer, view.readers, given))
+            work = asyncio.create_task(self._run(nearest.answer, view.readers, self.context().roads, given))
             if not await _is_waited_for(work, receive):
                 await self._leave(asker)
             return await work

@@ -20,29 +20,41 @@ def nearest(
         str | None, typer.Option(help="Layers, with commas between; else those ranked by default.")
     ] = None,
     k: Annotated[int | None, typer.Option(help="How many of each layer.")] = None,
-    by: Annotated[str, typer.Option(help="line; by road is not there yet.")] = "line",
+    by: Annotated[str, typer.Option(help="line: how far in a straight line; road: how long by road.")] = "line",
     hazard: Annotated[str | None, typer.Option(help="Leaves out what is not fit for it.")] = None,
     places: Annotated[int | None, typer.Option(help="Places needed, persons.")] = None,
     include: Annotated[str | None, typer.Option(help="all: rank everything, leave nothing out.")] = None,
+    profile: Annotated[str | None, typer.Option(help="By road: fire_engine (default), car, foot.")] = None,
+    at: Annotated[str | None, typer.Option(help="By road: the moment for which closures are judged.")] = None,
+    max_s: Annotated[float | None, typer.Option(help="By road: the longest travel time, seconds.")] = None,
+    route: Annotated[bool, typer.Option(help="By road: tell the ways, in the JSON.")] = False,
     as_json: Json = False,
 ) -> None:
     """Print the nearest shelters, teams and depots to a place, and what nearer ones were left out."""
     with plain_errors():
+        from api.parameters import moment_of
         from gis.nearest import Question
         from gis.nearest import nearest as answer_nearest
         from layers.database import Readers
 
-        if by != "line":
-            raise InvalidValue(f"{by!r} is not there yet", parameter="by", expected="line")
+        if by not in ("line", "road"):
+            raise InvalidValue(f"{by!r} is unknown", parameter="by", expected="line, road")
         if include not in (None, "all"):
             raise InvalidValue(f"{include!r} is unknown", parameter="include", expected="all")
         question = Question(
             lon=lon, lat=lat, layers=tuple(layers.split(",")) if layers else (), k=k, hazard=hazard, places=places,
-            include_all=include == "all",
+            include_all=include == "all", by="road" if by == "road" else "line", profile=profile, max_s=max_s,
+            route=route, at=moment_of(at, "at") if at else None,
         )  # fmt: skip
         with opened() as url:
-            readers = Readers(url, size=1)
-            answer = answer_nearest(readers, question)
+            readers = Readers(url, size=2)
+            if question.by == "road":
+                from gis.nearest_by_road import nearest_by_road
+                from gis.roads import Roads
+
+                answer = nearest_by_road(readers, Roads(readers), question)
+            else:
+                answer = answer_nearest(readers, question)
             readers.close()
         if as_json:
             print_json(answer)
@@ -58,13 +70,13 @@ def _print(answer: dict[str, Any]) -> None:
     from layers.catalog import catalog
 
     book, screen = catalog(), Console()
-    listing = Table("", "layer", "name", "distance", "direction", "places", "age", "")
+    listing = Table("", "layer", "name", "time", "distance", "direction", "places", "age", "")
     for feature in answer["features"]:
         p = feature["properties"]
         name_field = book[p["layer"]].name_field
         name = escape(str(p.get(name_field or "", "") or "—"))
         listing.add_row(
-            str(p["rank"]), book[p["layer"]].title.zh, name, _metres(p["distance_m"]),
+            str(p["rank"]), book[p["layer"]].title.zh, name, _minutes(p.get("travel_time_s")), _metres(p["distance_m"]),
             _direction(p["bearing_deg"]), _places(p), _age(p.get("age_s")),
             "sample" if p["sample"] else "",
         )  # fmt: skip
@@ -72,6 +84,10 @@ def _print(answer: dict[str, Any]) -> None:
     for item in answer["skipped"]:
         name = item["name"] or item["id"]
         say(f"nearer, not ranked: {name}, {_metres(item['distance_m'])}: {item['reason']}")
+
+
+def _minutes(travel_time_s: float | None) -> str:
+    return "" if travel_time_s is None else f"{travel_time_s / 60:.0f} min"
 
 
 def _metres(distance_m: float) -> str:

@@ -65,6 +65,7 @@ Scalar = str | int | float | bool
 Problem = tuple[Keys, str]
 ValueType = TypeVar("ValueType")
 WITHHELD = ("public", "withheld")
+FOR_EVERYONE = ("map", "tiles", "nearest", "name_field", "time", "ways", "closes")
 COLUMN_TYPES: dict[str, str] = {
     "text": "text",
     "integer": "bigint",
@@ -246,6 +247,7 @@ class Nearest(Model):
     unsuitable: str | None = None
     stated_at: str | None = None
     zones: bool = False
+    travel: Literal["to_incident", "from_incident"] = "to_incident"
 
     def conditions(self) -> list[tuple[str, Condition]]:
         """The conditions that there are, by key."""
@@ -258,6 +260,49 @@ class Zones(Model):
 
     hazard: str
     grade: str | None = None
+
+
+class Slowing(Condition):
+    """Items in which a road takes ``factor`` times as long."""
+
+    factor: float = PydanticField(ge=1)
+
+
+class Closes(Model):
+    """How a layer's items close roads, or slow who travels on them (see ``gis.closures``).
+
+    Parameters
+    ----------
+    effect, factor : str, optional
+        The fields that say it item by item: ``forbid`` or ``slow``, and how many times as long it takes.
+    forbid, slow : optional
+        Conditions that say it for all items alike.
+    of_hazard : bool
+        Whether an item counts only for the hazard that it is about (``zones.hazard``).
+    """
+
+    effect: str | None = None
+    factor: str | None = None
+    forbid: Condition | None = None
+    slow: Slowing | None = None
+    of_hazard: bool = False
+
+
+class Ways(Model):
+    """Which fields of a layer of lines make a road network (see ``gis.roads``)."""
+
+    road_class: str
+    from_node: str
+    to_node: str
+    speed_km_h: str
+    one_way: str
+    access: str
+    bridge: str
+    tunnel: str
+    level: str
+    width_m: str
+    height_m: str
+    weight_t: str
 
 
 class Time(Model):
@@ -502,6 +547,8 @@ class Definition(Model):
     tiles: Tiles = Tiles()
     nearest: Nearest | None = None
     zones: Zones | None = None
+    ways: Ways | None = None
+    closes: Closes | None = None
     time: Time | None = None
     public: Public = Public()
     parent: str | None = None
@@ -551,7 +598,7 @@ class Definition(Model):
             yield ("id",), "this name is kept for the store"
         yield from ((("fields", name), "this name is kept for the store") for name in self.fields if name in RESERVED)
         if not self.has_geometry:
-            for part in ("map", "nearest", "zones"):
+            for part in ("map", "nearest", "zones", "ways", "closes"):
                 if getattr(self, part) is not None:
                     yield (part,), "a layer without geometry has none"
         yield from self._key_problems()
@@ -559,7 +606,7 @@ class Definition(Model):
             field = self.fields.get(name)
             if field is None:
                 yield keys, f"no field {name}"
-            elif not field.public and keys[0] in ("map", "tiles", "nearest", "name_field", "time"):
+            elif not field.public and keys[0] in FOR_EVERYONE:
                 yield keys, f"{name} is drawn, ranked or asked by for everyone, so it must be public"
             elif keys == ("name_field",) and field.type != "text":
                 yield keys, f"{name} is not of type text"
@@ -573,6 +620,10 @@ class Definition(Model):
                 yield keys, f"{name} is not of type datetime"
             elif keys[0] == "fields" and self.fields[keys[1]].public and not field.public:
                 yield keys, f"{name} tells the age of a public value, so it must be public"
+        if self.ways is not None and self.geometry != "LineString":
+            yield ("ways",), "a road network is made of lines"
+        if self.closes is not None and self.closes.of_hazard and self.zones is None:
+            yield ("closes", "of_hazard"), "the layer has no [zones] that say which hazard"
         if all(name in self.fields for _, name in self._named_fields()):
             yield from self._part_problems()
 
@@ -626,6 +677,13 @@ class Definition(Model):
                 single.append((("nearest", part, "field"), condition.field))
         if self.zones is not None:
             single += [(("zones", "hazard"), self.zones.hazard), (("zones", "grade"), self.zones.grade)]
+        if self.ways is not None:
+            single += [(("ways", part), name) for part, name in self.ways]
+        if self.closes is not None:
+            single += [(("closes", part), getattr(self.closes, part)) for part in ("effect", "factor")]
+            for part in ("forbid", "slow"):
+                if (condition := getattr(self.closes, part)) is not None:
+                    single.append((("closes", part, "field"), condition.field))
         if self.time is not None:
             single += [(("time", "start"), self.time.start), (("time", "end"), self.time.end)]
         if self.workflow is not None:

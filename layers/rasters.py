@@ -17,6 +17,7 @@ import rasterio
 import rasterio.errors
 import rasterio.shutil
 import rasterio.warp
+import rasterio.windows
 from affine import Affine
 from numpy.typing import NDArray
 from rasterio.enums import Resampling
@@ -29,6 +30,7 @@ from layers.settings import settings
 NAME = re.compile(r"^[a-z][a-z0-9_]{0,47}$")
 SAMPLE_TAG = "SAMPLE"
 WEB_MERCATOR = "EPSG:3857"
+STRIPE_ROWS = 512
 
 
 @dataclass(frozen=True)
@@ -174,6 +176,50 @@ def read_mercator(raster_id: str, bounds: Box, width: int, height: int) -> NDArr
         with view:
             values: NDArray[numpy.float64] = view.read(1)
     return values
+
+
+def elevations(raster_id: str, places: NDArray[numpy.float64]) -> NDArray[numpy.float64]:
+    """The first band of a raster at places, bilinear; NaN where it has no value.
+
+    Parameters
+    ----------
+    raster_id : str
+        The raster.
+    places : array of float, shape (N, 2)
+        Longitude and latitude, WGS 84, degrees.
+
+    Notes
+    -----
+    Read in stripes of 512 rows: the raster may be of any size. Beside a void the value is unknown.
+    """
+    found = numpy.full(len(places), numpy.nan)
+    with _opened(raster(raster_id)) as source:
+        xs, ys = rasterio.warp.transform("EPSG:4326", source.crs, places[:, 0], places[:, 1])
+        columns, rows = ~source.transform * (numpy.asarray(xs), numpy.asarray(ys))
+        columns, rows = numpy.asarray(columns) - 0.5, numpy.asarray(rows) - 0.5
+        inside = (columns >= 0) & (columns <= source.width - 1) & (rows >= 0) & (rows <= source.height - 1)
+        for first in range(0, source.height, STRIPE_ROWS):
+            which = numpy.flatnonzero(inside & (rows >= first) & (rows < first + STRIPE_ROWS))
+            if len(which) == 0:
+                continue
+            left, right = int(columns[which].min()), min(int(columns[which].max()) + 2, source.width)
+            last = min(first + STRIPE_ROWS + 1, source.height)
+            window = rasterio.windows.Window(left, first, right - left, last - first)
+            values = source.read(1, window=window, masked=True).astype(float).filled(numpy.nan)
+            found[which] = _between(values, columns[which] - left, rows[which] - first)
+    return found
+
+
+def _between(values: NDArray[Any], columns: NDArray[Any], rows: NDArray[Any]) -> NDArray[numpy.float64]:
+    """Values between the middles of cells, bilinear."""
+    left = columns.astype(int).clip(0, max(values.shape[1] - 2, 0))
+    upper = rows.astype(int).clip(0, max(values.shape[0] - 2, 0))
+    right, lower = (left + 1).clip(0, values.shape[1] - 1), (upper + 1).clip(0, values.shape[0] - 1)
+    along, down = columns - left, rows - upper
+    north = values[upper, left] * (1 - along) + values[upper, right] * along
+    south = values[lower, left] * (1 - along) + values[lower, right] * along
+    between: NDArray[numpy.float64] = north * (1 - down) + south * down
+    return between
 
 
 _open_datasets = threading.local()

@@ -4,20 +4,23 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
+import orjson
 from fastapi import APIRouter
 from fastapi import Query as QueryParameters
 from pydantic import Field
 from starlette.responses import Response
 
 from api.access import InView
+from api.context import InContext
 from api.parameters import Number, Query, moment_of, names_of, unknown_parameter
 from gis.nearest import K_AT_MOST, Question, nearest_json
+from gis.nearest_by_road import nearest_by_road
+from gis.roads import Roads
 from layers.database import Readers
-from layers.errors import InvalidValue
 
 router = APIRouter(tags=["Nearest"])
 GEOJSON = "application/geo+json"
-BY_ROAD = ("max_s", "route", "profile")
+BY_ROAD = ("max_s", "route", "profile", "at")
 EXAMPLE: dict[str, Any] = {
     "type": "FeatureCollection",
     "features": [
@@ -62,7 +65,9 @@ class NearestQuery(Query):
     k: Annotated[int | None, Field(ge=1, le=K_AT_MOST, description="Items a layer; without it: as the layer says")] = (
         None
     )
-    by: Annotated[Literal["line"], Field(description="How distance is measured: `line` is what there is")] = "line"
+    by: Annotated[
+        Literal["line", "road"], Field(description="`line`: how far in a straight line; `road`: how long by road")
+    ] = "line"
     hazard: Annotated[str | None, Field(max_length=100, description="The hazard's code", examples=["landslide"])] = None
     places: Annotated[int | None, Field(ge=0, le=10**9, description="Places needed, persons")] = None
     open: Annotated[bool, Field(description="Rank only what is stated to be open")] = False
@@ -79,7 +84,17 @@ class NearestQuery(Query):
     ] = None
     max_m: Annotated[Number | None, Field(description="The greatest distance, metres")] = None
     include: Annotated[Literal["all"] | None, Field(description="`all` ranks everything and skips nothing")] = None
-    as_of: Annotated[str | None, Field(max_length=50, description="What was recorded at that moment")] = None
+    as_of: Annotated[str | None, Field(max_length=50, description="What was recorded at that moment; by line only")] = (
+        None
+    )
+    profile: Annotated[
+        str | None, Field(max_length=50, description="Who travels: `fire_engine` (without it), `car`, `foot`; by road")
+    ] = None
+    max_s: Annotated[Number | None, Field(description="The longest travel time, seconds; by road")] = None
+    at: Annotated[str | None, Field(max_length=50, description="The moment for which closures are judged; by road")] = (
+        None
+    )
+    route: Annotated[bool, Field(description="Whether the way to each item is told; by road")] = False
 
     def question(self) -> Question:
         """The question as the analysis understands it."""
@@ -87,26 +102,28 @@ class NearestQuery(Query):
             lon=self.lon, lat=self.lat, layers=names_of(self.layers or ""), k=self.k, hazard=self.hazard or None,
             places=self.places, open=self.open, level=names_of(self.level or ""), class_=names_of(self.class_ or ""),
             speciality=names_of(self.speciality or ""), item=self.item or None, max_m=self.max_m,
-            include_all=self.include == "all",
+            include_all=self.include == "all", by=self.by, profile=self.profile or None, max_s=self.max_s,
+            at=moment_of(self.at, "at") if self.at else None, route=self.route,
         )  # fmt: skip
 
 
-def answer(readers: Readers, given: dict[str, str]) -> Response:
+def answer(readers: Readers, roads: Roads, given: dict[str, str]) -> Response:
     """The response to the parameters of a request."""
-    if given.get("by", "line") != "line":
-        raise InvalidValue(
-            f"by={given['by'][:40]} is not answered: distance by line is what there is", parameter="by", expected="line"
-        )
-    for name in BY_ROAD:
-        if name in given:
-            raise unknown_parameter(name, "by road only; by=line is what there is")
-    return _response(readers, NearestQuery.model_validate(given))
+    if given.get("by", "line") == "line":
+        for name in BY_ROAD:
+            if name in given:
+                raise unknown_parameter(name, "by=road")
+    return _response(readers, roads, NearestQuery.model_validate(given))
 
 
-def _response(readers: Readers, query: NearestQuery) -> Response:
+def _response(readers: Readers, roads: Roads, query: NearestQuery) -> Response:
     if query.as_of is not None:
         readers = readers.at(moment_of(query.as_of, "as_of"))
-    body = nearest_json(readers, query.question())
+    question = query.question()
+    if question.by == "road":
+        body = orjson.dumps(nearest_by_road(readers, roads, question, wait=False))
+    else:
+        body = nearest_json(readers, question)
     return Response(body, media_type=GEOJSON, headers={"Cache-Control": "no-store"})
 
 
@@ -115,11 +132,11 @@ def _response(readers: Readers, query: NearestQuery) -> Response:
     summary="The items nearest to an incident, and those left out",
     responses={200: {"content": {GEOJSON: {"example": EXAMPLE}}}},
 )
-def nearest(context: InView, query: Annotated[NearestQuery, QueryParameters()]) -> Response:
+def nearest(context: InContext, view: InView, query: Annotated[NearestQuery, QueryParameters()]) -> Response:
     """Items in rank order: each has its distance on the WGS 84 spheroid in metres, and its bearing.
 
     A shelter that is closed, full, unsuitable for the hazard, inside a danger zone of that hazard, or a hut never
     designated as a shelter is not ranked; it stands in `skipped` with the reason and the evidence. What is not known
     is ranked, and stays unknown (null).
     """
-    return _response(context.readers, query)
+    return _response(view.readers, context.roads, query)
