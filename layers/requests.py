@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from layers.database import Cursor, rows
 from layers.errors import Conflict
 
-
 CLAIM = """
 INSERT INTO leeward.requests AS r (author, key, request) VALUES (%s, %s, %s)
 ON CONFLICT (author, key) DO UPDATE
