@@ -17,13 +17,14 @@ from starlette.requests import Request
 from gis.roads import Roads
 from layers.catalog import Catalog, catalog
 from layers.changes import Feed
-from layers.database import INTERNAL, RELEASED, Readers, Writers
+from layers.database import INTERNAL, RELEASED, LoopReaders, Readers, Writers
 from layers.definition import Definition
 from layers.features import Holding, holdings, sources
 from layers.pyramid import fold
 from layers.settings import settings
 
 COUNTS_AT_MOST = 256
+LOOP_CONNECTIONS = 4
 Value = TypeVar("Value")
 
 
@@ -88,14 +89,10 @@ class View:
 
     def __init__(self, readers: Readers) -> None:
         self.readers = readers
-        self.holdings: Remembered[list[Holding]] = Remembered(lambda: holdings(readers, catalog()))
+        self.catalog = catalog()
+        self.holdings: Remembered[list[Holding]] = Remembered(lambda: holdings(readers, self.catalog))
         self.counts = Counts()
         self.sources: Remembered[dict[str, dict[str, Any]]] = Remembered(lambda: sources(readers))
-
-    @property
-    def catalog(self) -> Catalog:
-        """The layer definitions."""
-        return catalog()
 
     def at(self, moment: datetime | None) -> View:
         """What the readers saw at an earlier moment; without one, what they see."""
@@ -129,6 +126,14 @@ class Context:
     def follower(self, view: View) -> Readers:
         """A connection of its own for who follows the change log: it waits for nobody who asks."""
         readers = Readers(self.url, view.readers.scope, size=1)
+        self._followers.append(readers)
+        return readers
+
+    def for_loop(self, view: View) -> LoopReaders:
+        """Connections that the event loop itself waits for."""
+        readers = LoopReaders(
+            self.url, view.readers.scope, size=LOOP_CONNECTIONS, timeout_ms=settings().statement_timeout_ms
+        )
         self._followers.append(readers)
         return readers
 

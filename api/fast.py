@@ -16,11 +16,12 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import Any, TypeVar, cast
 
 from isal import isal_zlib
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from api import rasters, tiles, tilesets
 from api.access import bears_credentials, identify, view_of
@@ -33,7 +34,7 @@ from api.parameters import given_in, moment_of
 from api.routes import nearest
 from api.tile_query import conditions_of, refuse
 from layers.catalog import Catalog
-from layers.database import ASKER, RELEASED, Asker, Heard
+from layers.database import ASKER, RELEASED, Asker, Heard, LoopReaders
 from layers.errors import NotFound, Unavailable
 from layers.rasters import rasters as all_rasters
 from layers.settings import settings
@@ -43,6 +44,8 @@ WAITING_AT_MOST = 500
 SENDING_AT_MOST_S = 60.0
 CHUNK_BYTES = 1 << 16
 FIRST_READ_S = 2.0
+PACKED_AT_ONCE_BYTES = 100_000
+"""A larger tile is packed in a thread: others wait meanwhile."""
 REMEMBERED_S, REMEMBERED_AT_MOST = 600.0, 1000
 """How long, and of how many askers, it is remembered what they may see, for when the database is away."""
 FOLD_EVERY = 500
@@ -74,6 +77,7 @@ class Door:
 
     view: View
     followed: Followed
+    readers: LoopReaders
     tiles: TileCache[TileKey]
     lost_at: float | None = field(default_factory=time.monotonic)
     heard: asyncio.Event = field(default_factory=asyncio.Event)
@@ -100,6 +104,8 @@ class FastPath:
         self._seen: OrderedDict[bytes, tuple[View, float]] = OrderedDict()
         self._epochs: dict[str, str] = {}
         self._known: Catalog | None = None
+        self._tile_headers = [header for header in headers if header[0] != b"content-security-policy"]
+        self._proxied = ProxyHeadersMiddleware(cast(Any, self._answer), trusted_hosts=settings().forwarded_allow_ips)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request, or hand it on."""
@@ -118,13 +124,14 @@ class FastPath:
                         await self._send_tile(send, entry, tag, packed=packed, private=False, door=door)
                     return
         with suppress(ReadsTooSlowly):  # the server closes the connection, since the answer is not whole
-            await self._answer(scope, receive, send)
+            await self._proxied(scope, receive, send)  # type: ignore[arg-type]
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         private = bears_credentials(scope["headers"])
         sending = self._with_headers(send, bodiless=scope["method"] == "HEAD", private=private)
         BASE.set(base_of(scope))
-        reading = scope["method"] in ("GET", "HEAD")
+        method = scope["method"]
+        reading = method in ("GET", "HEAD")
         if reading:
             scope = {**scope, "method": "GET"}
         try:
@@ -133,7 +140,7 @@ class FastPath:
                     "there is nothing here: the address holds a NUL character", expected="an address of /api"
                 )
             if scope["method"] == "GET" and scope["path"].startswith("/tiles/") and scope["path"].endswith(".mvt"):
-                await self._vector_tile(scope, receive, sending)
+                await self._vector_tile(scope, receive, send if method == "GET" else sending, given=method != "GET")
                 return
             response = await self._response(scope, receive, given_in(scope["query_string"]))
         except Exception as error:
@@ -218,29 +225,29 @@ class FastPath:
 
     # --- vector tiles
 
-    async def _vector_tile(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _vector_tile(self, scope: Scope, receive: Receive, send: Send, *, given: bool) -> None:
         """Send a tile that is not kept, or whose asker has signed in."""
         private, tag, packed = _asked(scope["headers"])
         path, query = scope["path"], _without_version(scope["query_string"])
         names, zoom, column, row = _parts(path, "/tiles/", ".mvt")
-        given = given_in(query) if query else {}
+        asked = given_in(query) if query else {}
         view = await self._view_of_tiles(scope)
         layers = tiles.layers_of(view.catalog, names)
         place = Place(*tiles.address_of(zoom, column, row))
         door = self._door(view)
         key = (path, query)
         entry, kept = door.kept(*key), True
-        if entry is None and self._is_unchanged(door, tag, layers, None if "as_of" in given else place):
+        if entry is None and self._is_unchanged(door, tag, layers, None if "as_of" in asked else place):
             known_tag = tag.decode("latin-1")
-            entry = Entry(b"", known_tag, self._tile_headers(known_tag, ()))
+            entry = Entry(b"", known_tag, self._headers_of(known_tag, ()))
         if entry is None:
             try:
-                entry, kept = await self._made(key, door, layers, place, given, receive), False
+                entry, kept = await self._made(key, door, layers, place, asked, receive), False
             except Unavailable:
                 entry = door.tiles.get(key)
                 if entry is None:
                     raise
-        await self._send_tile(send, entry, tag, packed=packed, private=private, door=door, kept=kept, given=True)
+        await self._send_tile(send, entry, tag, packed=packed, private=private, door=door, kept=kept, given=given)
 
     def _is_unchanged(self, door: Door, tag: bytes, layers: tuple[str, ...], place: Place | None) -> bool:
         """Whether a tag is that of a tile which has not changed since; as far as the log was followed."""
@@ -296,18 +303,37 @@ class FastPath:
             made = tiles.tile(readers, known, layers, place.z, place.x, place.y, conditions)
             return _gzipped(made.content) if made.content else b"", made.coarser
 
-        body, coarser = await self._run(make)
+        body: bytes | None = None
+        coarser: tuple[str, ...] = ()
+        if moment is None and not conditions:
+            body = await self._made_by_loop(door, layers, place)
+        if body is None:
+            body, coarser = await self._run(make)
+        assert body is not None
         etag = f'"{self._epoch_of(door)}-{door.followed.mark(version)}"' if version is not None else ""
         entry = Entry(
-            body, etag, self._tile_headers(etag, coarser), layers=layers, place=None if moment is not None else place
+            body, etag, self._headers_of(etag, coarser), layers=layers, place=None if moment is not None else place
         )
         heard_of = version is not None and door.lost_at is None
         if heard_of and not door.followed.changed_since(version or 0, layers, entry.place):
             door.tiles.put(key, entry)
         return entry
 
-    def _tile_headers(self, etag: str, coarser: tuple[str, ...]) -> Headers:
-        headers = [(b"content-type", tiles.MEDIA_TYPE.encode()), *self.headers]
+    async def _made_by_loop(self, door: Door, layers: tuple[str, ...], place: Place) -> bytes | None:
+        """A tile that one statement answers, packed; None when it was not asked for before, or needs further steps."""
+        text = tiles.plain_text(door.view.readers, door.view.catalog, layers, place.z)
+        if text is None:
+            return None
+        values = tiles.values_of(place.z, place.x, place.y)
+        ((content,),) = await door.readers.answer(text, values, tiles.TYPES, ASKER.get() or Asker())
+        if len(content) > tiles.BUDGET_BYTES:
+            return None
+        if len(content) > PACKED_AT_ONCE_BYTES:
+            return await self._run(_gzipped, bytes(content))
+        return _gzipped(bytes(content)) if content else b""
+
+    def _headers_of(self, etag: str, coarser: tuple[str, ...]) -> Headers:
+        headers = [(b"content-type", tiles.MEDIA_TYPE.encode()), *self._tile_headers]
         if etag:
             headers.append((b"etag", etag.encode()))
         if coarser:
@@ -352,7 +378,7 @@ class FastPath:
             context = self.context()
             for each, quarters in ((context.public, 3), (context.internal, 1)):
                 size = settings().tile_cache_mb << 18
-                door = Door(each, Followed(context.follower(each)), TileCache(quarters * size))
+                door = Door(each, Followed(context.follower(each)), context.for_loop(each), TileCache(quarters * size))
                 self._doors[each.readers.scope.schema] = door
             loop = asyncio.get_running_loop()
             context.feed.follow(lambda heard: self._heard(heard, loop))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from types import MappingProxyType
 from typing import Any
 
@@ -35,6 +34,7 @@ BUDGET_BYTES = 500_000
 ITEMS_AT_MOST = 50_000
 """More of one layer are over the budget whatever they are."""
 COARSEST = 5
+TEXTS_AT_MOST = 1024
 Conditions = Mapping[str, Sequence[sql.Composable]]
 NONE: Conditions = MappingProxyType({})
 
@@ -98,6 +98,13 @@ def tile(
             coarser.append(layer)
         parts.append(part)
     return Tile(b"".join(parts), tuple(dict.fromkeys(coarser)))
+
+
+def plain_text(readers: Readers, known: Catalog, layers: tuple[str, ...], z: int) -> str | None:
+    """The statement of a tile as it is asked for first, when it was put together before; None else, and when nothing
+    is drawn at the zoom. Its values are ``values_of``, their types ``TYPES``."""
+    drawn = tuple(layer for layer in layers if z >= known[layer].tiles.min_zoom)
+    return _texts.get((readers, known, drawn, z))
 
 
 def _asked(
@@ -231,9 +238,18 @@ def fields_at(definition: Definition, z: int) -> tuple[str, ...]:
     return tuple(dict.fromkeys((*definition.tiles.fields, *further)))
 
 
-@lru_cache(maxsize=1024)
+_texts: dict[tuple[Readers, Catalog, tuple[str, ...], int], str] = {}
+
+
 def _text(readers: Readers, known: Catalog, layers: tuple[str, ...], z: int, coarseness: int = 0) -> str:
-    return readers.text(_query(readers, known, layers, z, NONE, coarseness))
+    if coarseness:
+        return readers.text(_query(readers, known, layers, z, NONE, coarseness))
+    text = _texts.get((readers, known, layers, z))
+    if text is None:
+        if len(_texts) >= TEXTS_AT_MOST:
+            _texts.clear()
+        text = _texts[readers, known, layers, z] = readers.text(_query(readers, known, layers, z, NONE, 0))
+    return text
 
 
 def _query(

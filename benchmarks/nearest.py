@@ -131,6 +131,7 @@ def serving(bench: str, workers: int = 2, **settings_of_it: str) -> Iterator[str
     command = [
         sys.executable, "-m", "uvicorn", "api.app:app_from_environment", "--factory", "--host", "127.0.0.1",
         "--port", str(port), "--workers", str(workers), "--no-access-log", "--log-level", "warning",
+        "--no-server-header", "--no-proxy-headers",
     ]  # fmt: skip
     environment = {**os.environ, "LEEWARD_SERVED_DATABASE_URL": bench, **settings_of_it}
     process = subprocess.Popen(command, env=environment)

@@ -37,7 +37,8 @@ def run(url: str) -> None:
     try:
         uvicorn.run(
             "cli.service:application", factory=True, host=chosen.host, port=chosen.port, workers=chosen.workers,
-            log_level="warning", access_log=False, server_header=False, timeout_graceful_shutdown=5,
+            log_level="warning", access_log=False, server_header=False, proxy_headers=False,
+            timeout_graceful_shutdown=5,
         )  # fmt: skip
     except SystemExit as end:
         if end.code != 128 + signal.SIGTERM:

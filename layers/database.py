@@ -7,6 +7,7 @@ that acts as the service's role, which may write rows of layers, but neither the
 
 from __future__ import annotations
 
+import asyncio
 import datetime
 import hashlib
 import io
@@ -38,7 +39,7 @@ log = logging.getLogger("leeward")
 
 __all__ = [
     "ANONYMOUS", "ASKER", "AWAY", "INTERNAL", "INTERNAL_THEN", "MEMBER", "RELEASED", "RELEASED_THEN",
-    "SERVICE", "Asker", "Connection", "Cursor", "DatabaseError", "Heard", "Pool", "Readers", "Scope",
+    "SERVICE", "Asker", "Connection", "Cursor", "DatabaseError", "Heard", "LoopReaders", "Pool", "Readers", "Scope",
     "Writers", "copy_rows", "database_url", "execute_values", "look_back", "notifications", "one", "prepared_rows",
     "refusal", "rows", "sign", "sql", "statement", "transaction", "without_password",
 ]  # fmt: skip
@@ -237,8 +238,8 @@ ASKER: ContextVar[Asker | None] = ContextVar("asker", default=None)
 class Reader(Connection):  # type: ignore[misc]  # psycopg2 ships no types
     """A connection that knows which statements it has prepared, by text."""
 
-    def __init__(self, dsn: str, **options: Any) -> None:
-        super().__init__(dsn, **options)
+    def __init__(self, dsn: str, *options: Any, **further: Any) -> None:
+        super().__init__(dsn, *options, **further)
         self.prepared: dict[str, str] = {}
 
 
@@ -298,11 +299,27 @@ class Pool:
         except queue.Empty:
             raise Unavailable("too many questions at once; the queue is full") from None
         try:
-            if connection is None or connection.closed:
-                connection = self._connect()
-            if asker is not None:
-                asker.hold(connection)
-            yield connection
+            with self._explained():
+                if connection is None or connection.closed:
+                    connection = self._connect()
+                if asker is not None:
+                    asker.hold(connection)
+                yield connection
+        except AWAY as error:
+            if connection is not None:
+                connection.close()
+            self._forget_free()
+            raise self._away(error) from None
+        finally:
+            if asker is not None and connection is not None:
+                asker.release(connection)
+            self._free.put(connection if connection is not None and not connection.closed else None)
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        """PostgreSQL's errors as ours, but for those that say that it is away."""
+        try:
+            yield
         except psycopg2.errors.QueryCanceled:
             raise Unavailable("the answer took too long to compute") from None
         except psycopg2.errors.UndefinedTable:
@@ -315,16 +332,11 @@ class Pool:
             raise _conflict(error) from None
         except LOST_RACES:
             raise Unavailable("two writers met; nothing was written", expected="the same request again") from None
-        except AWAY as error:
-            if connection is not None:
-                connection.close()
-            self._forget_free()
-            log.warning("the database is away: %s", _without_password(refusal(error), self.url))
-            raise Unavailable("the database is away") from None
-        finally:
-            if asker is not None and connection is not None:
-                asker.release(connection)
-            self._free.put(connection if connection is not None and not connection.closed else None)
+
+    def _away(self, error: Exception) -> Unavailable:
+        """That the database is away; why is told to the log, and not to who asks."""
+        log.warning("the database is away: %s", _without_password(refusal(error), self.url))
+        return Unavailable("the database is away")
 
     def _connect(self) -> Connection:
         """A new connection; why there is none is told to the log, and not to who asks."""
@@ -476,6 +488,105 @@ class Readers(Pool):
             return str(query.as_string(cursor))
 
 
+class LoopReaders(Readers):
+    """The same for an event loop that waits for PostgreSQL itself: no thread is woken for an answer.
+
+    Parameters
+    ----------
+    url, scope, size, deadline_s, timeout_ms
+        As for ``Readers``.
+    """
+
+    def __init__(self, url: str, scope: Scope, *, size: int, deadline_s: float = 5.0, timeout_ms: int = 15_000) -> None:
+        super().__init__(url, scope, size=0, deadline_s=deadline_s, timeout_ms=timeout_ms)
+        self._turn = asyncio.Semaphore(size)
+        self._idle: list[Connection] = []
+
+    async def answer(self, query: str, values: Sequence[Any], types: str, asker: Asker) -> list[tuple[Any, ...]]:
+        """All rows of a query that each connection prepares once and executes from then on (see ``prepared``).
+
+        Raises
+        ------
+        Unavailable, InvalidValue
+            As ``connection``.
+        """
+        try:
+            async with asyncio.timeout(self.deadline_s):
+                await self._turn.acquire()
+        except TimeoutError:
+            raise Unavailable("too many questions at once; the queue is full") from None
+        connection: Connection | None = None
+        try:
+            with self._explained():
+                connection = self._idle.pop() if self._idle else await self._connected()
+                asker.hold(connection)
+                try:
+                    rows = await self._answered(connection, query, values, types)
+                finally:
+                    asker.release(connection)
+        except AWAY as error:
+            self.close()
+            raise self._away(error) from None
+        finally:
+            self._turn.release()
+        if not connection.closed:
+            self._idle.append(connection)
+        return rows
+
+    async def _answered(
+        self, connection: Connection, query: str, values: Sequence[Any], types: str
+    ) -> list[tuple[Any, ...]]:  # fmt: skip
+        """The rows; a connection on which something went wrong is closed."""
+        try:
+            with connection.cursor() as cursor:
+                for text, given in _preparation(cursor, query, values, types):
+                    cursor.execute(text, given)
+                    await _ready(connection)
+                return list(cursor.fetchall())
+        except BaseException:
+            connection.close()
+            raise
+
+    async def _connected(self) -> Connection:
+        parts = f"{_parts(self.url).get('options', '')} {self._options}"
+        connection = psycopg2.connect(
+            self.url, application_name="leeward", options=parts, connection_factory=Reader, async_=1
+        )
+        try:
+            async with asyncio.timeout(5):
+                await _ready(connection)
+        except BaseException as error:
+            connection.close()
+            if isinstance(error, TimeoutError):
+                raise Unavailable("the database is away") from None
+            raise
+        return connection
+
+    def close(self) -> None:
+        """Close the connections that are free."""
+        while self._idle:
+            self._idle.pop().close()
+
+
+async def _ready(connection: Connection) -> None:
+    """Wait until an asynchronous connection has done what it was told to do."""
+    loop = asyncio.get_running_loop()
+    while (state := connection.poll()) != psycopg2.extensions.POLL_OK:
+        done: asyncio.Future[None] = loop.create_future()
+        number = connection.fileno()
+        reading = state == psycopg2.extensions.POLL_READ
+        (loop.add_reader if reading else loop.add_writer)(number, _done, done)
+        try:
+            await done
+        finally:
+            (loop.remove_reader if reading else loop.remove_writer)(number)
+
+
+def _done(future: asyncio.Future[None]) -> None:
+    if not future.done():
+        future.set_result(None)
+
+
 class Looking(Readers):
     """The connections of other readers, looking back to a moment."""
 
@@ -536,21 +647,28 @@ def _prepared(cursor: Cursor, query: Query, values: Any, types: str | None) -> t
     """A query and its values; of a query with types, the statement that executes it, prepared."""
     if types is None:
         return query, values or None
-    name = _prepare(cursor, str(query), types)
-    return f"EXECUTE {name} ({', '.join(['%s'] * len(values))})", values
+    *before, last = _preparation(cursor, str(query), values, types)
+    for text, _ in before:
+        cursor.execute(text)
+    return last
 
 
-def _prepare(cursor: Cursor, query: str, types: str) -> str:
-    """The name of the statement on the cursor's connection; the one used longest ago goes when there are too many."""
+def _preparation(cursor: Cursor, query: str, values: Sequence[Any], types: str) -> Iterator[tuple[str, Any]]:
+    """What is to be executed, one after another, for the answer of a query that is prepared on the connection once.
+
+    The statement used longest ago goes when there are too many.
+    """
     known: dict[str, str] = cursor.connection.prepared
-    name = known.pop(query, None)
+    name = known.get(query)
     if name is None:
         if len(known) >= PREPARED_AT_MOST:
-            cursor.execute(f"DEALLOCATE {known.pop(next(iter(known)))}")
+            yield f"DEALLOCATE {known.pop(next(iter(known)))}", None
         name = "s" + hashlib.blake2b(query.encode(), digest_size=12).hexdigest()
-        cursor.execute(f"PREPARE {name} ({types}) AS {query}")
+        yield f"PREPARE {name} ({types}) AS {query}", None
+    else:
+        del known[query]
     known[query] = name
-    return name
+    yield f"EXECUTE {name} ({', '.join(['%s'] * len(values))})", values
 
 
 def rows(cursor: Cursor, query: Query, values: Any = None) -> list[tuple[Any, ...]]:

@@ -26,6 +26,7 @@ class Settings(BaseModel):
     area: str | None = Field(default=None, description="An admin area's code, or west,south,east,north")
     host: str = "127.0.0.1"
     port: int = Field(default=8000, ge=1, le=65535)
+    forwarded_allow_ips: str = Field(default="127.0.0.1,::1", description="Proxies whose X-Forwarded headers count")
     workers: int = Field(default=min(2, os.cpu_count() or 1), ge=1, le=64)
     pool_size: int = Field(default=8, ge=1, le=200, description="Database connections of one worker")
     tile_cache_mb: int = Field(default=128, ge=0, description="Tiles that one worker keeps; 0: none")
