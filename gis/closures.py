@@ -102,14 +102,14 @@ class Mask:
     ----------
     closed : dict of int to tuple of float
         Of each closed edge: from where to where along it, metres.
-    slowed : dict of int to float
-        Of each slow edge: how many times as long it takes.
+    slowed : dict of int to list of (float, float, float)
+        Of each slow edge: from where to where along it, metres, and how many times as long that takes.
     by_edge : dict of int to list of Closure
         What closes or slows it.
     """
 
     closed: dict[int, tuple[float, float]]
-    slowed: dict[int, float]
+    slowed: dict[int, list[tuple[float, float, float]]]
     by_edge: dict[int, list[Closure]]
 
     def on(self, edges: Iterable[int]) -> list[Closure]:
@@ -216,7 +216,7 @@ class Cuts:
     def mask(self, laid: Sequence[Closure]) -> Mask:
         """Closures laid over the network; an edge that several close is closed from the first to the last of them."""
         closed: dict[int, tuple[float, float]] = {}
-        slowed: dict[int, float] = {}
+        slowed: dict[int, list[tuple[float, float, float]]] = {}
         by_edge: dict[int, list[Closure]] = {}
         for closure in laid:
             for edge, (begin, end) in self(closure).items():
@@ -225,9 +225,7 @@ class Cuts:
                     before = closed.get(edge, (begin, end))
                     closed[edge] = (min(begin, before[0]), max(end, before[1]))
                 else:
-                    length = max(float(self._network.edge_length_m[edge]), 1e-9)
-                    share = min((end - begin) / length, 1.0)
-                    slowed[edge] = slowed.get(edge, 1.0) + (closure.factor - 1) * share
+                    slowed.setdefault(edge, []).append((begin, end, closure.factor))
         return Mask(closed, slowed, by_edge)
 
 

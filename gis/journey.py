@@ -7,11 +7,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy
-from numpy.typing import NDArray
 
 from gis.closures import Closure, Cuts, Mask
 from gis.network import Floats, Near, Network
-from gis.travel import NO_NODE, Stop, Stops, Tree, Ways, search
+from gis.travel import NO_NODE, Stop, Stops, Tree, Ways, search, walk_s
 
 
 @dataclass(frozen=True)
@@ -284,13 +283,15 @@ class Journey:
         if index in self._own or not numpy.isfinite(self.seconds[index]):
             return
         later = _later(cuts, starts_s)
-        passed, ways = 0.0, self.ways
+        passed = 0.0
         for edge, begin, end in self.way(index).parts:
-            length = max(float(ways.network.edge_length_m[edge]), 1e-9)
-            pace = ways.now_s[edge, 0 if end >= begin else 1]
-            passed += float(pace) * abs(end - begin) / length if numpy.isfinite(pace) else 0.0
-            if edge in later and passed > later[edge][0]:
-                break
+            length = max(float(self.ways.network.edge_length_m[edge]), 1e-9)
+            pace = float(self.ways.edge_s[edge, 0 if end >= begin else 1]) / length
+            if edge in later:
+                left = _left_s(self.ways, edge, pace, begin, end, later[edge][1])
+                if left is not None and passed + left > later[edge][0]:
+                    break
+            passed += pace * self.ways.longer(edge, begin, end) * abs(end - begin)
         else:
             return
         first, last = numpy.searchsorted(self.stops.place, [index, index + 1])
@@ -315,14 +316,49 @@ def too_late(cuts: Cuts, journey: Journey, tree: Tree, starts_s: Mapping[Closure
     """
     later = _later(cuts, starts_s)
     ways, shut = journey.ways, dict[int, tuple[float, float]]()
-    edges = numpy.array(sorted(later), dtype=numpy.int64)
     while True:
-        new = [edge for edge in _used(ways, tree, edges) if edge not in shut and _is_late(ways, tree, edge, later)]
+        open_still = [edge for edge in later if edge not in shut]
+        new = [
+            edge
+            for edge in open_still
+            if _is_late(ways, tree, edge, later) or not _is_passed(journey, ways, tree, edge, later)
+        ]
         if not new:
             return ways, tree
         shut |= {edge: later[edge][1] for edge in new}
         ways = replace(journey.ways, closed={**shut, **journey.ways.closed})
         tree = journey.search(tree.limit_s, ways)
+
+
+def _left_s(
+    ways: Ways, edge: int, pace: float, begin: float, end: float, span: tuple[float, float]
+) -> float | None:  # fmt: skip
+    """How long after the beginning of a stretch a span of its edge is left; None when it does not lie on it."""
+    low, high = min(begin, end), max(begin, end)
+    if span[0] > high or span[1] < low:
+        return None
+    leaves = min(span[1], high) if end >= begin else max(span[0], low)
+    return pace * ways.longer(edge, begin, leaves) * abs(leaves - begin)
+
+
+def _is_passed(
+    journey: Journey, ways: Ways, tree: Tree, edge: int, later: Mapping[int, tuple[float, tuple[float, float]]]
+) -> bool:  # fmt: skip
+    """Whether somebody can pass what will be closed of an edge before that, from either end or from the place."""
+    seconds, span = later[edge]
+    length = max(float(ways.network.edge_length_m[edge]), 1e-9)
+    first, last = (int(node) for node in ways.network.edge_nodes[edge])
+    along, against = (float(one) / length for one in ways.edge_s[edge])
+    begins = [(0.0, tree.seconds[first], (along, length)), (length, tree.seconds[last], (against, 0.0))]
+    for near in journey.passage.stop.nears:
+        if near.edge == edge:
+            walked = walk_s(near.distance_m)
+            begins += [(near.offset_m, walked, (along, length)), (near.offset_m, walked, (against, 0.0))]
+    for begin, reached, (pace, end) in begins:
+        left = _left_s(ways, edge, pace, begin, end, span) if numpy.isfinite(pace) else None
+        if left is not None and reached + left <= seconds:
+            return True
+    return False
 
 
 def _later(cuts: Cuts, starts_s: Mapping[Closure, float]) -> dict[int, tuple[float, tuple[float, float]]]:
@@ -334,16 +370,6 @@ def _later(cuts: Cuts, starts_s: Mapping[Closure, float]) -> dict[int, tuple[flo
                 before = later.get(edge)
                 later[edge] = (seconds, span) if before is None or seconds < before[0] else before
     return later
-
-
-def _used(ways: Ways, tree: Tree, edges: NDArray[numpy.int64]) -> list[int]:
-    """The edges that a search leads over."""
-    assert tree.before is not None
-    if len(edges) == 0:
-        return []
-    nodes = ways.network.edge_nodes[edges]
-    used = (tree.before[nodes[:, 1]] == nodes[:, 0]) | (tree.before[nodes[:, 0]] == nodes[:, 1])
-    return [int(edge) for edge in edges[used]]
 
 
 def _is_late(ways: Ways, tree: Tree, edge: int, later: Mapping[int, tuple[float, Any]]) -> bool:

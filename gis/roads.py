@@ -268,9 +268,10 @@ def _parsed_nothing() -> Rows:
 def _numbered(rows: Rows, sources: dict[str, int]) -> NDArray[numpy.int64]:
     """The numbers of the rows' end nodes, apart for each source: digests of both, never negative."""
     names, which = numpy.unique(rows.source.astype(str), return_inverse=True)
-    code = numpy.array([sources.setdefault(str(name), len(sources)) for name in names], dtype=numpy.int64)
-    salt = (code[which] * 0x9E3779B97F4A7C15 if len(code) else numpy.zeros(0, numpy.int64)) & 0x7FFFFFFFFFFFFFFF
-    return (rows.ends ^ salt[:, None]) & 0x7FFFFFFFFFFFFFFF
+    code = numpy.array([sources.setdefault(str(name), len(sources)) for name in names], dtype=numpy.uint64)
+    salt = (code * numpy.uint64(0x9E3779B97F4A7C15))[which]
+    digest = (rows.ends.astype(numpy.uint64) ^ salt[:, None]) & numpy.uint64(2**63 - 1)
+    return digest.astype(numpy.int64)
 
 
 def _numbered_by_place(
@@ -389,9 +390,11 @@ class Roads:
             When there is no network yet.
         """
         if stamp is None:
-            raise InvalidValue("there are no roads", parameter="by", expected="line; or roads: leeward import roads")
+            raise _no_roads()
         known = self._known
         if known is not None and known.stamp == stamp:
+            if known.network.edges == 0:
+                raise _no_roads()
             return known, True
         with self._lock:
             if self._renewing is None or not self._renewing.is_alive():
@@ -406,6 +409,8 @@ class Roads:
             if self._failed is not None:
                 raise self._failed
             raise Unavailable("the road network is being read", parameter="by", expected="by=line meanwhile")
+        if known.network.edges == 0:
+            raise _no_roads()
         return known, known.stamp == stamp
 
     def _renew(self, stamp: Stamp) -> None:
@@ -479,6 +484,10 @@ class Roads:
         stops = _placed(ways, fid, at, before)
         known.stops[key] = Places(stamp, fid, at, stops)
         return known.stops[key]
+
+
+def _no_roads() -> InvalidValue:
+    return InvalidValue("there are no roads", parameter="by", expected="line; or roads: leeward import roads FILE")
 
 
 def _placed(ways: Ways, fid: NDArray[numpy.int64], at: Floats, before: Places | None) -> Stops:

@@ -78,14 +78,14 @@ class Ways:
         Seconds along each edge and against it when nothing is closed; infinite where it is barred.
     closed : dict of int to tuple of float
         Of the edges that are closed: from where to where along them, metres.
-    slowed : dict of int to float
-        Of the edges that are slow: how many times as long they take.
+    slowed : dict of int to list of (float, float, float)
+        Of the edges that are slow: from where to where along them, metres, and how many times as long that takes.
     """
 
     network: Network
     edge_s: Floats
     closed: dict[int, tuple[float, float]]
-    slowed: dict[int, float]
+    slowed: dict[int, list[tuple[float, float, float]]]
 
     @cached_property
     def now_s(self) -> Floats:
@@ -93,9 +93,22 @@ class Ways:
         if not self.closed and not self.slowed:
             return self.edge_s
         times = self.edge_s.copy()
-        times[numpy.fromiter(self.slowed, int)] *= numpy.fromiter(self.slowed.values(), float)[:, None]
+        whole = [self.longer(edge, 0.0, numpy.inf) for edge in self.slowed]
+        times[numpy.fromiter(self.slowed, int)] *= numpy.array(whole)[:, None] if whole else 1.0
         times[numpy.fromiter(self.closed, int)] = numpy.inf
         return times
+
+    def longer(self, edge: int, begin_m: float, end_m: float) -> float:
+        """How many times as long a stretch of an edge takes as when nothing were slow."""
+        length = float(self.network.edge_length_m[edge])
+        low, high = sorted((max(begin_m, 0.0), min(end_m, length)))
+        if high <= low:
+            return 1.0
+        slow_m = sum(
+            (factor - 1) * max(min(high, last) - max(low, first), 0.0)
+            for first, last, factor in self.slowed.get(edge, ())
+        )
+        return 1.0 + slow_m / (high - low)
 
     @cached_property
     def forward(self) -> csr_matrix:
@@ -165,9 +178,10 @@ class Ways:
         """Time from a place on an edge to its first and its last node, or from them to it."""
         length = self.network.edge_length_m[near.edge]
         part = near.offset_m / length if length > 0 else 0.0
-        along, against = self.edge_s[near.edge] * self.slowed.get(near.edge, 1.0)
+        along, against = self.edge_s[near.edge]
         to_first, to_last = (along, against) if towards else (against, along)
-        first_s, last_s = _part_of(to_first, part), _part_of(to_last, 1 - part)
+        first_s = _part_of(to_first * self.longer(near.edge, 0.0, near.offset_m), part)
+        last_s = _part_of(to_last * self.longer(near.edge, near.offset_m, numpy.inf), 1 - part)
         shut = self.closed.get(near.edge)
         if shut is not None:  # what lies before the closure can still be left by the near end
             first_s = first_s if near.offset_m < shut[0] else numpy.inf
@@ -223,13 +237,14 @@ class Ways:
         least: Floats = numpy.full(stops.count, numpy.inf)
         for near in stop.nears:
             length = max(float(self.network.edge_length_m[near.edge]), 1e-9)
-            along, against = self.edge_s[near.edge] * self.slowed.get(near.edge, 1.0) / length
+            along, against = self.edge_s[near.edge] / length
             shut = self.closed.get(near.edge)
             for entry in numpy.flatnonzero(stops.edge == near.edge):
                 begin, end = near.offset_m, float(stops.offset_m[entry])
                 if shut is not None and min(begin, end) <= shut[1] and max(begin, end) >= shut[0]:
                     continue
                 pace = along if (end >= begin) != towards else against
+                pace *= self.longer(near.edge, begin, end)
                 seconds = _part_of(pace, abs(end - begin)) + walk_s(near.distance_m + float(stops.walk_m[entry]))
                 place = stops.place[entry]
                 least[place] = min(least[place], seconds)

@@ -99,7 +99,9 @@ def test_a_closed_road_is_not_used_and_a_slow_one_takes_longer(square: Network) 
     assert seconds(ways_of(square, closed={diagonal: (0.0, length)}), nodes[0], nodes[2]) == pytest.approx(
         200, abs=0.01
     )
-    assert seconds(ways_of(square, slowed={diagonal: 1.2}), nodes[0], nodes[2]) == pytest.approx(169.71, abs=0.01)
+    assert seconds(ways_of(square, slowed={diagonal: [(0.0, length, 1.2)]}), nodes[0], nodes[2]) == pytest.approx(
+        169.71, abs=0.01
+    )
     shut = dict.fromkeys((diagonal, side, edge_of(square, 4)), (0.0, 1.0))
     assert seconds(ways_of(square, closed=shut), nodes[0], nodes[2]) == numpy.inf
 
@@ -156,7 +158,8 @@ def test_a_polygon_closes_what_lies_in_it(square: Network) -> None:
         1: (pytest.approx(300.0, abs=0.05), pytest.approx(400.0, abs=0.05))
     }
     diagonal = edge_of(square, 5)
-    assert mask.slowed == {diagonal: pytest.approx(1 + 2 * 50.0 / 1414.2, abs=0.001)}
+    ((first, last, factor),) = mask.slowed[diagonal]
+    assert (last - first, factor) == (pytest.approx(50.0, abs=0.05), 3.0)
     assert [one.id for one in mask.on([edge_of(square, 1), diagonal])] == ["road_closures.1", "road_closures.2"]
 
 
@@ -236,12 +239,12 @@ def test_times_are_those_of_networkx(seed: int, count: int) -> None:
     one_way = numbers.choice([-1, 0, 0, 1], len(ends)).astype(numpy.int8)
     network = build(pieces([places[list(pair)] for pair in ends], ends, one_way=one_way))
     shut = {int(edge): (0.0, 1.0) for edge in numbers.choice(len(ends), len(ends) // 4, replace=False)}
-    slow = {int(edge): 2.5 for edge in numbers.choice(len(ends), len(ends) // 4, replace=False)}
+    slow = {int(edge): [(0.0, 1e9, 2.5)] for edge in numbers.choice(len(ends), len(ends) // 4, replace=False)}
     ways = ways_of(network, closed=shut, slowed=slow)
     graph = networkx.MultiDiGraph()
     graph.add_nodes_from(range(network.nodes))
     for edge, (first, last) in enumerate(network.edge_nodes.tolist()):
-        cost = network.edge_length_m[edge] / M_S * slow.get(edge, 1.0)
+        cost = network.edge_length_m[edge] / M_S * (2.5 if edge in slow else 1.0)
         if edge not in shut and network.edge_one_way[edge] >= 0:
             graph.add_edge(first, last, weight=cost)
         if edge not in shut and network.edge_one_way[edge] <= 0:
