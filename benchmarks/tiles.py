@@ -3,7 +3,8 @@
 10⁶ danger points and 10⁵ risk zones lie in a database of their own, seven tenths of the points spread evenly over a
 province and the rest in two hundred places. The peer's table holds the same rows with the attributes that the tiles of
 zoom 12 carry, the stored EPSG:3857 column, its index, in the same order. Tiles are asked for in a shuffled order, each
-once; runs are interleaved and medians count. JIT and workers in parallel are off for all. The load comes from wrk, over loopback only.
+once; runs are interleaved and medians count. JIT and workers in parallel are off for all. The load comes from wrk, over
+loopback only.
 """
 
 from __future__ import annotations

@@ -236,7 +236,8 @@ class Network:
         _, nearest = cKDTree(at * plane).query(places * plane)
         bound = numpy.minimum(numpy.hypot(*((at[nearest] - places) * scale).T) + 0.01, at_most_m)
         reach = bound[:, None] / scale
-        tree = shapely.STRtree(list(shapely.box(*(self.boxes.T / UNITS_A_DEGREE))))
+        boxes: Any = shapely.box(*(self.boxes.T / UNITS_A_DEGREE))
+        tree = shapely.STRtree(boxes)
         squares = shapely.box(*(places - reach).T, *(places + reach).T)
         for first in range(0, len(places), PLACES_AT_ONCE):
             place, chunk = tree.query(squares[first : first + PLACES_AT_ONCE])

@@ -129,8 +129,7 @@ class Ways:
     @cached_property
     def usable(self) -> Bools:
         """The edges that may be used at least one way, as if nothing were closed."""
-        some_way: Bools = numpy.isfinite(self.edge_s).any(axis=1)
-        return some_way
+        return numpy.asarray(numpy.isfinite(self.edge_s).any(axis=1))
 
     @cached_property
     def in_main_part(self) -> Bools:
