@@ -311,6 +311,7 @@ def _layer(known: Catalog, definition: Definition, scope: Scope) -> dict[str, An
         "fields": [_field(known, definition, name, scope) for name in fields_of(definition, scope)],
         "map": definition.map.model_dump(mode="json") if definition.map is not None else None,
         "time": definition.time.model_dump() if definition.time is not None else None,
+        "closes": definition.closes and {"effect": definition.closes.effect},
         "tiles": definition.tiles.model_dump(include={"min_zoom", "detail_zoom", "worst", "persons"}),
         "nearest": {"default": nearest.default, "k": nearest.k} if nearest is not None else None,
     }

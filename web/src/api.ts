@@ -148,6 +148,8 @@ export interface Layer {
   map: LayerMap | null;
   tiles: { min_zoom: number; detail_zoom: number; worst: string | null; persons: string | null };
   nearest: { default: boolean; k: number } | null;
+  /** Its items close roads, or slow who travels on them; `effect` is the field that says so item by item. */
+  closes?: { effect: string | null } | null;
   workflow?: Workflow | null;
   computed?: ComputedGrade[];
   /** The fields that change often, each with the field that says when its value was stated. */
@@ -240,11 +242,27 @@ export type RankedProperties = Properties & {
   bearing_deg: number;
   age_s: number | null;
   sample: boolean;
+  /** What follows is told by road: the walk to and from the road is part of the time. */
+  travel_time_s?: number;
+  road_m?: number;
+  walk_m?: number;
+  travel?: "to_incident" | "from_incident";
 };
 
-export type Ranked = Feature<RankedProperties>;
+export type Ranked = Feature<RankedProperties> & { properties: { route?: Geometry } };
 
-export type Reason = "closed" | "full" | "unsuitable" | "inside_hazard" | "not_designated";
+export type Reason = "closed" | "full" | "unsuitable" | "inside_hazard" | "not_designated" | "unreachable" | "detour" | "slower";
+
+/** What closes or slows a road: an item of a layer of closures, or a danger zone. */
+export interface Closure {
+  id: string;
+  name: string | null;
+  effect: "forbid" | "slow";
+  reason?: string | null;
+  starts_at: string | null;
+  ends_at: string | null;
+  sample: boolean;
+}
 
 export interface Skipped {
   id: string;
@@ -255,8 +273,26 @@ export interface Skipped {
   bearing_deg: number;
   geometry: Geometry;
   reason: Reason;
-  evidence: Properties;
+  evidence: Record<string, Value | Closure[]>;
+  /** By road; null when it cannot be reached. */
+  travel_time_s?: number | null;
   sample: boolean;
+}
+
+/** What an answer by road rests on. */
+export interface Network {
+  profile: string;
+  /** Whether it is that of the last version of the roads. */
+  is_last: boolean;
+  /** What the search does not know of, such as `turn_restrictions`. */
+  left_out: string[];
+  at: string;
+  /** How many closures hold at that moment. */
+  closures: number;
+  /** How far one walks from the incident to the road; null: too far from any. */
+  walk_to_road_m: number | null;
+  /** The closures that the incident lies in. */
+  inside: Closure[];
 }
 
 export interface Nearest {
@@ -265,6 +301,10 @@ export interface Nearest {
   place: { level: string; name: string }[];
   hazards_here: { id: string; name: string | null; hazard: string | null; risk_class: string | null }[];
   answered_at: string;
+  /** Missing in an answer by straight line. */
+  network?: Network;
+  /** Why this answer is by straight line though the one by road was asked for; the page adds it. */
+  instead?: "slow" | "reading" | "no_roads" | "as_of";
 }
 
 /** A refusal of the service, in its own words. */
@@ -352,6 +392,11 @@ export const getItems = (layer: string, bbox: number[], limit: number, signal?: 
 export const search = async (q: string, near: Position, signal?: AbortSignal) =>
   (await get<{ results: SearchResult[] }>("/search", { q, limit: 8, near: near.map((n) => n.toFixed(5)).join(",") }, signal)).results;
 
+export type By = "road" | "line";
+export const PROFILES = ["fire_engine", "car", "foot"] as const;
+/** Who travels. */
+export type Profile = (typeof PROFILES)[number];
+
 export interface NearestQuery {
   lon: number;
   lat: number;
@@ -359,7 +404,15 @@ export interface NearestQuery {
   places: number | null;
 }
 
+export interface RoadQuery {
+  profile: Profile;
+  /** The moment for which closures are judged; null: now. */
+  at: string | null;
+}
+
 export const getNearest = (query: NearestQuery, signal?: AbortSignal) => get<Nearest>("/nearest", { ...query, as_of: along.asOf }, signal);
+
+export const getNearestByRoad = (query: NearestQuery & RoadQuery, signal?: AbortSignal) => get<Nearest>("/nearest", { ...query, by: "road", route: "true" }, signal);
 
 // ---- who one is
 

@@ -1,5 +1,6 @@
 /** What people do, and what follows: state, link, map and requests change here and nowhere else. */
-import { along, getCollections, getItem, getItems, getNearest, noFilter, type Collection, type Feature, type MapCollection, type Service } from "./api";
+import { along, type By, getCollections, getItem, getItems, getNearest, noFilter, type Collection, type Feature, type MapCollection, type Nearest, type Profile, type Service } from "./api";
+import { askByRoad } from "./by_road";
 import { escapeInnermost } from "./edit/escape";
 import { positions, type Geometry, type Position } from "./geometry";
 import { Text } from "./i18n";
@@ -10,13 +11,15 @@ import { RegistryControl } from "./registry/control";
 import { Session } from "./session";
 import { type Asked, type Editing, isVisibleAtFirst, nothing, remember, type Sheet, type State, Store, themeOf, type ThemeChoice, type Workspace } from "./state";
 import { hasMap, type StyleChoice } from "./style";
-import { rowsOf, skippedByFirst } from "./rows";
+import { closuresOf, movedIn, rankedIn, ranksOf, rowsOf, skippedByFirst } from "./rows";
 import { type ItemRef, linkedIn, linkOf, type Linked, refOf, refText } from "./url";
 
 /** Whether a change makes a new step in the history, replaces the last, or leaves the link alone. */
 type Step = "push" | "replace" | "none";
 
 const LISTED_ITEMS = 60;
+/** So many closures of one way are outlined. */
+const CLOSURES_SHOWN = 5;
 
 function reasonOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
@@ -72,6 +75,16 @@ export class Controller {
     return ranked.toSorted((a, b) => (a.layer.map?.order ?? 0) - (b.layer.map?.order ?? 0));
   }
 
+  /** The layers that the answer rests on: what is ranked, and by road what closes a way. */
+  private get answering(): Collection[] {
+    return [...this.ranked, ...(this.state.by === "road" ? this.collections.filter((one) => one.layer.closes) : [])];
+  }
+
+  /** The layer in which people write down what closes a road. */
+  get closures(): Collection | undefined {
+    return this.collections.find((one) => one.layer.closes?.effect);
+  }
+
   visible(id: string): boolean {
     return this.state.switched[id] ?? this.visibleAtFirst(id);
   }
@@ -111,6 +124,11 @@ export class Controller {
     const known = this.collection(layer)?.layer;
     if (!known || this.state.asOf !== null) return { edit: false, monitor: [] };
     return { edit: this.session.may("edit"), monitor: this.session.may("monitor") ? Object.keys(known.monitoring ?? {}) : [] };
+  }
+
+  /** Whether the answer to an incident is in sight. */
+  get answered(): boolean {
+    return this.shown === "respond" && this.state.incident !== null;
   }
 
   /** Opens or closes the form of an item. */
@@ -171,7 +189,7 @@ export class Controller {
     const { incident, selected, listed, editing } = this.state;
     const fids = selected ? layers.get(selected.layer)?.fids : undefined;
     if (selected && !editing && (fids === null || fids?.has(selected.fid))) void this.loadCard(selected, false, true);
-    if (incident && this.ranked.some((one) => layers.has(one.id))) void this.ask(false, true);
+    if (incident && this.answering.some((one) => layers.has(one.id))) void this.ask(false, "told");
     if (!incident && listed && layers.has(listed)) void this.list();
     const shown = this.shown === "registry" ? this.registry.collection : undefined;
     if (!shown || !layers.has(shown.id)) return;
@@ -192,8 +210,8 @@ export class Controller {
   // ---- the link
 
   private linked(): Linked {
-    const { workspace, registry, asOf, view, incident, hazard, places, tab, selected, switched, lang } = this.state;
-    return { workspace, registry, asOf, view, incident, hazard, places, tab: incident && tab !== this.ranked[0]?.id ? tab : null, selected, switched, lang };
+    const { workspace, registry, asOf, view, incident, hazard, places, by, profile, when, tab, selected, switched, lang } = this.state;
+    return { workspace, registry, asOf, view, incident, hazard, places, by, profile, when, tab: incident && tab !== this.ranked[0]?.id ? tab : null, selected, switched, lang };
   }
 
   get link(): string {
@@ -216,7 +234,7 @@ export class Controller {
     this.set({
       workspace: linked.workspace, registry: linked.registry, asOf: linked.asOf,
       ...(relisted && { board: nothing(), rows: nothing(), chosen: [] }),
-      incident: linked.incident, hazard: linked.hazard, places: linked.places, tab: linked.tab ?? this.ranked[0]?.id ?? null,
+      incident: linked.incident, hazard: linked.hazard, places: linked.places, by: linked.by, profile: linked.profile, when: linked.when, tab: linked.tab ?? this.ranked[0]?.id ?? null,
       selected: linked.selected, switched: linked.switched, lang: linked.lang ?? lang,
     });
     if (linked.view) this.view?.jump(linked.view);
@@ -256,12 +274,29 @@ export class Controller {
 
   setHazard(hazard: string | null): void {
     this.set({ hazard }, "replace");
-    void this.ask(false, true);
+    void this.ask(false, "asked");
   }
 
   setPlaces(places: number | null): void {
     this.set({ places }, "replace");
-    void this.ask(false, true);
+    void this.ask(false, "asked");
+  }
+
+  setBy(by: By): void {
+    if (by === this.state.by) return;
+    this.set({ by }, "replace");
+    void this.ask(true, "asked");
+  }
+
+  setProfile(profile: Profile): void {
+    this.set({ profile }, "replace");
+    void this.ask(false, "asked");
+  }
+
+  /** The moment for which is asked by road; null: now. */
+  setWhen(when: string | null): void {
+    this.set({ when }, "replace");
+    void this.ask(false, "asked");
   }
 
   setTab(tab: string): void {
@@ -271,25 +306,44 @@ export class Controller {
     this.fitAnswer();
   }
 
-  async ask(fit: boolean, compare = false): Promise<void> {
-    const { incident, hazard, places, answer } = this.state;
+  /** Asks for the answer; after a change, `asked` by the user or `told` by the service, it says what has moved. */
+  async ask(fit: boolean, changed?: "asked" | "told"): Promise<void> {
+    const { incident, hazard, places, by, profile, when, answer } = this.state;
     if (!incident) return;
-    const before = compare && answer.value ? Object.fromEntries(answer.value.features.map((one) => [String(one.id), one.properties.rank])) : null;
-    const done = await this.request("answer", (signal) => getNearest({ lon: incident[0], lat: incident[1], hazard, places }, signal));
-    if (!done) return;
-    this.set({ ranksBefore: before });
-    this.redraw();
-    this.sayAnswer();
-    if (fit) this.fitAnswer();
+    const ranks = changed && answer.value ? ranksOf(answer.value) : null;
+    const question = { lon: incident[0], lat: incident[1], hazard, places };
+    const show = () => {
+      const now = this.state.answer.value;
+      if (!now) return;
+      const moved = ranks !== null && movedIn(now, ranks);
+      if (changed !== "told") this.set({ ranksBefore: ranks, flashes: 0 });
+      else if (moved) this.set({ ranksBefore: ranks, flashes: this.state.flashes + 1 });
+      this.redraw();
+      if (changed !== "told") this.sayAnswer();
+      else if (moved) this.sayNewOrder();
+      if (fit) this.fitAnswer();
+    };
+    const done = await this.request("answer", (signal, early) => {
+      if (by === "line") return getNearest(question, signal);
+      const standing = answer.value?.network !== undefined;
+      return askByRoad({ ...question, profile, at: when }, signal, (value) => { early(value); show(); }, standing);
+    });
+    if (done) show();
   }
 
   /** Shows the incident and the items of the open tab. */
   fitAnswer(): void {
     const { incident, answer, tab } = this.state;
     if (!incident || !answer.value) return;
-    const items = [...answer.value.features.filter((one) => one.properties.layer === tab), ...answer.value.skipped.filter((one) => one.layer === tab)];
+    const ranked = rankedIn(this.state);
+    const items = [...ranked, ...answer.value.skipped.filter((one) => one.layer === tab)];
+    const routes = ranked.flatMap((one) => one.properties.route ?? []);
     this.foldLegend();
-    this.view?.fit([incident, ...items.flatMap((one) => positions(one.geometry))], this.state.phone ? { top: 150, left: 40, right: 70, bottom: 90 } : {});
+    this.fitTo([{ type: "Point", coordinates: incident }, ...items.map((one) => one.geometry), ...routes]);
+  }
+
+  private fitTo(geometries: Geometry[]): void {
+    this.view?.fit(geometries.flatMap(positions), this.state.phone ? { top: 150, left: 40, right: 70, bottom: 90 } : {});
   }
 
   /** The legend makes room for an answer. */
@@ -306,9 +360,19 @@ export class Controller {
     const m = skippedByFirst(this.state).nearer.length;
     const first = ranked[0];
     const said = first
-      ? this.text.t("say_results", { layer, n: ranked.length, name: String(first.properties.name ?? ""), d: this.text.distance(first.properties.distance_m), m })
+      ? this.text.t("say_results", { layer, n: ranked.length, name: String(first.properties.name ?? ""), d: this.farText(first), m })
       : this.text.t("say_none", { layer, m });
     this.set({ said });
+  }
+
+  /** How far an item is, as the answer measures it. */
+  private farText({ properties: { travel_time_s: seconds, distance_m } }: Nearest["features"][number]): string {
+    return seconds === undefined ? this.text.distance(distance_m) : this.text.minutes(seconds);
+  }
+
+  private sayNewOrder(): void {
+    const rows = rankedIn(this.state).slice(0, 3).map((one) => `${one.properties.rank} ${this.nameOf(one, one.properties.layer)} ${this.farText(one)}`);
+    this.set({ said: this.text.t("say_new_order", { rows: rows.join(this.state.lang === "zh" ? "，" : ", ") }) });
   }
 
   // ---- picking on the map
@@ -343,7 +407,9 @@ export class Controller {
     const geometry = options.geometry ?? ranked?.geometry ?? skipped?.geometry;
     if (geometry) {
       this.view?.choose([geometry]);
-      if (options.fly) this.flyTo(geometry);
+      const { incident } = this.state;
+      if (options.fly && incident && ranked?.properties.route) this.fitTo([{ type: "Point", coordinates: incident }, geometry, ranked.properties.route]);
+      else if (options.fly) this.flyTo(geometry);
     }
     this.redraw();
     void this.loadCard(item, Boolean(options.fly) && !geometry);
@@ -358,9 +424,13 @@ export class Controller {
     const done = await this.request("card", (signal) => getItem(item.layer, item.fid, signal));
     const { card } = this.state;
     if (!done || !card.value) return;
-    this.view?.choose([card.value.geometry, ...(await this.zonesOf(item))]);
-    if (fly) this.flyTo(card.value.geometry);
-    if (!quietly) this.set({ said: this.text.t("say_selected", { name: this.nameOf(card.value, item.layer) }) });
+    const { geometry } = card.value;
+    const { incident } = this.state;
+    const [zones, cuts] = await Promise.all([this.zonesOf(item), this.cutsOf(item)]);
+    this.view?.choose([geometry, ...zones], cuts);
+    if (fly) this.flyTo(geometry);
+    else if (incident && cuts.length > 0 && !quietly) this.fitTo([{ type: "Point", coordinates: incident }, geometry, ...cuts]);
+    if (!quietly && card.value) this.set({ said: this.text.t("say_selected", { name: this.nameOf(card.value, item.layer) }) });
   }
 
   /** The hazard zone for which an item was not chosen. */
@@ -369,6 +439,14 @@ export class Controller {
     const of = typeof zone === "string" ? refOf(zone) : null;
     if (!of) return [];
     return getItem(of.layer, of.fid).then((feature) => [feature.geometry], () => []);
+  }
+
+  /** The closures that cut the way to an item that was not chosen. */
+  private async cutsOf(item: ItemRef): Promise<Geometry[]> {
+    const skipped = this.state.answer.value?.skipped.find((one) => one.id === refText(item));
+    const closures = (skipped ? closuresOf(skipped) : []).flatMap((one) => refOf(one.id) ?? []).slice(0, CLOSURES_SHOWN);
+    const found = await Promise.all(closures.map((one) => getItem(one.layer, one.fid).then((feature) => [feature.geometry], () => [])));
+    return found.flat();
   }
 
   /** The name of a feature, or its layer and number. */
@@ -569,8 +647,8 @@ export class Controller {
     else if (selected) this.select(null);
   }
 
-  /** Asks the service; an older question of the same kind is dropped. False when dropped or failed. */
-  async request<K extends "answer" | "card" | "inView" | "board" | "rows">(kind: K, ask: (signal: AbortSignal) => Promise<NonNullable<State[K]["value"]>>): Promise<boolean> {
+  /** Asks the service, which may hand over an `early` answer; an older question of the same kind is dropped. False when dropped or failed. */
+  async request<K extends "answer" | "card" | "inView" | "board" | "rows">(kind: K, ask: (signal: AbortSignal, early: (value: NonNullable<State[K]["value"]>) => void) => Promise<NonNullable<State[K]["value"]>>): Promise<boolean> {
     this.pending[kind]?.abort();
     const control = new AbortController();
     this.pending[kind] = control;
@@ -580,7 +658,7 @@ export class Controller {
     const kept = this.state[kind].value as NonNullable<State[K]["value"]> | null;
     put({ status: "loading", value: kept, error: "" });
     try {
-      const value = await ask(control.signal);
+      const value = await ask(control.signal, (early) => { put({ status: "ready", value: early, error: "" }); });
       if (control.signal.aborted) return false;
       put({ status: "ready", value, error: "" });
       return true;

@@ -396,9 +396,10 @@ export class MapView {
     }));
   }
 
-  /** Outlines what is selected. */
-  choose(geometries: Geometry[]): void {
-    this.setData("chosen", geometries.map((geometry) => ({ type: "Feature", geometry, properties: {} })));
+  /** Outlines what is selected, and the closures that cut the way there. */
+  choose(geometries: Geometry[], closures: Geometry[] = []): void {
+    const drawn = (kind: string) => (geometry: Geometry): GeoJSON.Feature => ({ type: "Feature", geometry, properties: { kind } });
+    this.setData("chosen", [...geometries.map(drawn("item")), ...closures.map(drawn("closure"))]);
   }
 
   /** Gives pointer and clicks to an overlay, or back to the app. */
@@ -413,17 +414,26 @@ export class MapView {
     this.setData("editing", features);
   }
 
-  /** Draws incident, ranks, lines and what was not chosen. */
+  /** Draws incident, ranks, routes or lines, and what was not chosen. The selected route stands out, or else the first. */
   drawAnswer({ incident, answer, tab, selected }: AnswerDrawing): void {
     const features: GeoJSON.Feature[] = [];
     const point = (coordinates: Position, properties: GeoJSON.GeoJsonProperties): GeoJSON.Feature => ({ type: "Feature", geometry: { type: "Point", coordinates }, properties });
     const line = (to: Position, properties: GeoJSON.GeoJsonProperties) => {
       if (incident) features.push({ type: "Feature", geometry: { type: "LineString", coordinates: [incident, to] }, properties });
     };
+    const shown = (answer?.features ?? []).filter((one) => one.properties.layer === tab);
+    const chosen = shown.find((one) => String(one.id) === selected) ?? shown.find((one) => one.properties.rank === 1);
     for (const item of answer?.features ?? []) {
-      const { layer, rank, name } = item.properties;
+      const { layer, rank, name, route, travel } = item.properties;
       const at = middleOf(item.geometry);
-      if (layer === tab) line(at, { kind: "line", rank });
+      const first = item === chosen;
+      if (layer === tab && incident && route?.type === "LineString") {
+        features.push({ type: "Feature", geometry: route, properties: { kind: "route", rank, first, above: first ? 1 : -rank } });
+        const [begin, end] = travel === "to_incident" ? [at, incident] : [incident, at];
+        for (const [place, road] of [[begin, route.coordinates[0]], [end, route.coordinates.at(-1)]] as const) {
+          if (road) features.push({ type: "Feature", geometry: { type: "LineString", coordinates: [place, road] }, properties: { kind: "walk", first } });
+        }
+      } else if (layer === tab) line(at, { kind: "line", rank });
       features.push(point(at, { image: this.imageFor(layer, item.properties), badge: `rank|${rank}`, above: (layer === tab ? 100 : 0) - rank, name: name ?? "", named: layer === tab }));
     }
     for (const item of answer?.skipped ?? []) {

@@ -1,5 +1,5 @@
 /** The rows of the list in their order: each rank, with the nearer that were not chosen right under the first. */
-import type { Feature, Geometry, Ranked, Skipped } from "./api";
+import type { Closure, Feature, Geometry, Nearest, Ranked, Skipped } from "./api";
 import type { Cluster } from "./clusters";
 import type { State } from "./state";
 import { type ItemRef, refOf, refText } from "./url";
@@ -24,12 +24,24 @@ export const rankedIn = ({ answer, tab }: State): Ranked[] =>
 export const skippedIn = ({ answer, tab }: State): Skipped[] =>
   (answer.value?.skipped ?? []).filter((one) => one.layer === tab).toSorted((a, b) => a.distance_m - b.distance_m);
 
-/** What was not chosen though nearer than the first rank, and what lies farther. */
+/** The closures that cut the way to an item, if it was left out for that. */
+export const closuresOf = ({ evidence }: Skipped): Closure[] => (evidence.cut_by ?? []) as Closure[];
+
+/** What was not chosen though nearer than the first rank, by straight line, by road or if all roads were open; and what lies farther. */
 export function skippedByFirst(state: State): { nearer: Skipped[]; farther: Skipped[] } {
-  const first = rankedIn(state)[0]?.properties.distance_m ?? Infinity;
+  const { distance_m = Infinity, travel_time_s = -Infinity } = rankedIn(state)[0]?.properties ?? {};
+  const isNearer = ({ distance_m: metres, travel_time_s: seconds, evidence }: Skipped) =>
+    metres <= distance_m || (seconds ?? Infinity) <= travel_time_s || (typeof evidence.travel_time_open_s === "number" && evidence.travel_time_open_s <= travel_time_s);
   const skipped = skippedIn(state);
-  return { nearer: skipped.filter((one) => one.distance_m <= first), farther: skipped.filter((one) => one.distance_m > first) };
+  return { nearer: skipped.filter(isNearer), farther: skipped.filter((one) => !isNearer(one)) };
 }
+
+/** The ranks of an answer by item. */
+export const ranksOf = (answer: Nearest): Record<string, number> => Object.fromEntries(answer.features.map((one) => [String(one.id), one.properties.rank]));
+
+/** Whether an answer has other ranks than before. */
+export const movedIn = (answer: Nearest, before: Record<string, number>): boolean =>
+  answer.features.length !== Object.keys(before).length || answer.features.some((one) => before[String(one.id)] !== one.properties.rank);
 
 /** The clusters in view of the layer that is listed. */
 export const clustersIn = ({ listed, seen }: State): Cluster[] => (listed ? (seen.clusters[listed] ?? []) : []);

@@ -1,5 +1,5 @@
 /** What the app knows at the moment, in one place. */
-import type { Account, Board, Collection, Feature, Filter, Lang, Nearest, Raster, Rows } from "./api";
+import type { Account, Board, By, Collection, Feature, Filter, Lang, Nearest, Profile, Properties, Raster, Rows } from "./api";
 import type { Position } from "./geometry";
 import type { Seen, View } from "./map";
 import type { Theme } from "./palette";
@@ -41,6 +41,8 @@ export type SignIn = "asked" | "ended";
 export interface Editing {
   layer: string;
   fid: number | null;
+  /** What a new item begins with. */
+  values?: Properties;
 }
 
 /** Whether changes are told as they happen, and since when that is so. */
@@ -73,12 +75,18 @@ export interface State {
   incident: Position | null;
   hazard: string | null;
   places: number | null;
+  by: By;
+  profile: Profile;
+  /** The moment for which is asked by road, in the words of the link; null: now. */
+  when: string | null;
   tab: string | null;
   selected: ItemRef | null;
   switched: Record<string, boolean>;
   answer: Asked<Nearest>;
-  /** Ranks before the last change of hazard or persons, by item. */
+  /** Ranks before the question or the roads last changed, by item. */
   ranksBefore: Record<string, number> | null;
+  /** How often something else than the user's question has moved rows, which are flashed then; 0: the question did. */
+  flashes: number;
   card: Asked<Feature>;
   /** The layer whose items in view are listed while there is no incident. */
   listed: string | null;

@@ -352,10 +352,12 @@ function momentLayers(palette: Palette): LayerSpecification[] {
     "text-radial-offset": 1.4, "text-justify": "auto" as const, "text-optional": true, "text-max-width": 9,
   };
   const textPaint = { "text-color": palette.label, "text-halo-color": palette.halo, "text-halo-width": 1.5 };
+  const chosenColor: ExpressionSpecification = ["match", ["get", "kind"], "closure", palette.crossing, palette.route];
   return [
     ...listedLayers(palette),
-    { id: "chosen:area", source: "chosen", type: "fill", filter: ["==", ["geometry-type"], "Polygon"], paint: { "fill-color": palette.route, "fill-opacity": 0.08 } },
-    { id: "chosen:line", source: "chosen", type: "line", filter: ["!=", ["geometry-type"], "Point"], layout: { "line-join": "round", "line-cap": "round" }, paint: { "line-color": palette.route, "line-width": 4, "line-opacity": 0.85 } },
+    { id: "chosen:area", source: "chosen", type: "fill", filter: ["==", ["geometry-type"], "Polygon"], paint: { "fill-color": chosenColor, "fill-opacity": 0.08 } },
+    { id: "chosen:casing", source: "chosen", type: "line", filter: ["all", ["!=", ["geometry-type"], "Point"], ["==", ["get", "kind"], "closure"]], layout: { "line-join": "round", "line-cap": "round" }, paint: { "line-color": palette.halo, "line-width": 9, "line-opacity": 0.8 } },
+    { id: "chosen:line", source: "chosen", type: "line", filter: ["!=", ["geometry-type"], "Point"], layout: { "line-join": "round", "line-cap": "round" }, paint: { "line-color": chosenColor, "line-width": ["match", ["get", "kind"], "closure", 5, 4], "line-opacity": 0.85 } },
     {
       id: "answer:line-casing", source: "answer", type: "line", filter: ["==", ["get", "kind"], "line"], layout: { "line-cap": "round" },
       paint: { "line-color": palette.halo, "line-width": ["case", ["==", ["get", "rank"], 1], 6.5, 4.5], "line-opacity": 0.75 },
@@ -370,7 +372,7 @@ function momentLayers(palette: Palette): LayerSpecification[] {
     },
     {
       id: "chosen:point", source: "chosen", type: "circle", filter: ["==", ["geometry-type"], "Point"],
-      paint: { "circle-radius": 20, "circle-color": palette.route, "circle-opacity": 0.18, "circle-stroke-color": palette.route, "circle-stroke-width": 3 },
+      paint: { "circle-radius": 20, "circle-color": chosenColor, "circle-opacity": 0.18, "circle-stroke-color": chosenColor, "circle-stroke-width": 3 },
     },
     {
       id: "answer:symbol", source: "answer", type: "symbol", filter: ["has", "image"],
@@ -389,6 +391,20 @@ function momentLayers(palette: Palette): LayerSpecification[] {
       layout: { "icon-image": "incident", "icon-allow-overlap": true },
     },
     ...editingLayers(palette),
+  ];
+}
+
+/** The ways of the answer by road, and the walks between road and place: under what closes them, and under names and symbols. */
+function routeLayers(palette: Palette): LayerSpecification[] {
+  const round = { "line-join": "round", "line-cap": "round" } as const;
+  const of = (kind: string): ExpressionSpecification => ["==", ["get", "kind"], kind];
+  const byChoice = (chosen: number, other: number): ExpressionSpecification => ["case", ["get", "first"], chosen, other];
+  const above: ExpressionSpecification = ["get", "above"];
+  return [
+    { id: "answer:walk-casing", source: "answer", type: "line", filter: of("walk"), layout: round, paint: { "line-color": palette.halo, "line-width": byChoice(6, 4.5), "line-opacity": 0.75 } },
+    { id: "answer:walk", source: "answer", type: "line", filter: of("walk"), layout: round, paint: { "line-color": palette.route, "line-width": byChoice(4, 3), "line-dasharray": [0.1, 1.8] } },
+    { id: "answer:route-casing", source: "answer", type: "line", filter: of("route"), layout: { ...round, "line-sort-key": above }, paint: { "line-color": palette.halo, "line-width": byChoice(9.5, 6.5), "line-opacity": 0.85 } },
+    { id: "answer:route", source: "answer", type: "line", filter: of("route"), layout: { ...round, "line-sort-key": above }, paint: { "line-color": palette.route, "line-width": byChoice(6, 3.5), "line-opacity": byChoice(1, 0.75) } },
   ];
 }
 
@@ -451,7 +467,7 @@ export function styleOf(service: Service, collections: MapCollection[], choice: 
       paint: { "raster-brightness-max": choice.theme === "light" || raster.legend.classes.length > 0 ? 1 : 0, "raster-fade-duration": 0 },
     });
   }
-  layers.push(...baseLines, ...areas, ...lines, ...lineLabels, ...places, ...clusters.toSorted((a, b) => b.place - a.place).map(({ layer }) => layer), ...points, ...momentLayers(palette));
+  layers.push(...baseLines, ...areas, ...routeLayers(palette), ...lines, ...lineLabels, ...places, ...clusters.toSorted((a, b) => b.place - a.place).map(({ layer }) => layer), ...points, ...momentLayers(palette));
   return {
     version: 8,
     sources: { ...sources(service, collections, choice), listed: { type: "geojson", data: empty }, chosen: { type: "geojson", data: empty }, answer: { type: "geojson", data: empty }, editing: { type: "geojson", data: empty } },

@@ -1,5 +1,5 @@
 /** The part of the state that a link keeps. Positions are always longitude, latitude. */
-import { type Filter, type Lang, noFilter } from "./api";
+import { type By, type Filter, type Lang, noFilter, type Profile, PROFILES } from "./api";
 import type { Position } from "./geometry";
 import type { View } from "./map";
 import type { Registry, RegistryView, Workspace } from "./state";
@@ -19,6 +19,10 @@ export interface Linked {
   incident: Position | null;
   hazard: string | null;
   places: number | null;
+  by: By;
+  profile: Profile;
+  /** The moment for which is asked by road, as RFC 3339; null: now. */
+  when: string | null;
   tab: string | null;
   selected: ItemRef | null;
   /** Layers switched on or off against their definition. */
@@ -74,6 +78,8 @@ function momentIn(text: string | null): string | null {
   return Number.isNaN(moment) ? null : new Date(moment).toISOString();
 }
 
+const shortly = (moment: string) => moment.replace(/\.000Z$/, "Z");
+
 /** What a link says; what it does not say, or says wrongly, is null. */
 export function linkedIn(search: string): Linked {
   const query = new URLSearchParams(search);
@@ -93,6 +99,9 @@ export function linkedIn(search: string): Linked {
     incident: positionOf(...((numbers(query.get("at"), 2) ?? []) as [number?, number?])),
     hazard: query.get("hazard"),
     places: Number.isInteger(places) && places > 0 ? places : null,
+    by: query.get("by") === "line" ? "line" : "road",
+    profile: PROFILES.find((one) => one === query.get("profile")) ?? PROFILES[0],
+    when: momentIn(query.get("when")),
     tab: query.get("tab"),
     selected: refOf(query.get("sel")),
     switched,
@@ -105,9 +114,12 @@ export function linkOf(linked: Linked): string {
   const parts: [string, string][] = [["w", linked.workspace]];
   const { view, incident, selected } = linked;
   if (linked.workspace === "registry") parts.push(...registryParts(linked.registry));
-  if (linked.asOf) parts.push(["t", linked.asOf.replace(/\.000Z$/, "Z")]);
+  if (linked.asOf) parts.push(["t", shortly(linked.asOf)]);
   if (view) parts.push(["view", `${Number(view.zoom.toFixed(2))},${view.lon.toFixed(5)},${view.lat.toFixed(5)}`]);
   if (incident) parts.push(["at", incident.map((n) => Number(n.toFixed(6))).join(",")]);
+  if (incident) parts.push(["by", linked.by]);
+  if (linked.profile !== PROFILES[0]) parts.push(["profile", linked.profile]);
+  if (linked.when) parts.push(["when", shortly(linked.when)]);
   if (linked.hazard) parts.push(["hazard", linked.hazard]);
   if (linked.places) parts.push(["places", String(linked.places)]);
   if (linked.tab) parts.push(["tab", linked.tab]);

@@ -109,9 +109,11 @@ export function ageOfItem(item: Ranked, text: Text): Age {
 export function answerText(items: Ranked[], nameOf: (item: Ranked) => string, text: Text): string {
   return items
     .map((item) => {
-      const { rank, distance_m, bearing_deg, sample } = item.properties;
+      const { rank, distance_m, bearing_deg, sample, travel_time_s: seconds, road_m } = item.properties;
       const parts = [
         nameOf(item),
+        seconds === undefined ? undefined : text.minutes(seconds),
+        road_m === undefined ? undefined : text.t("road_distance", { d: text.distance(road_m) }),
         text.t("line_distance", { d: text.distance(distance_m) }),
         text.t("line_direction", { direction: text.direction(bearing_deg) }),
         placesText(item, text)?.text,

@@ -2,6 +2,7 @@ import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { type Collection, type Feature, type Field, Problem } from "../api";
 import { useApp } from "../context";
 import { fidOf } from "../registry/control";
+import type { Editing } from "../state";
 import { valueText } from "../values";
 import { Conflict } from "./conflict";
 import { DeleteDialog } from "./delete_dialog";
@@ -30,7 +31,7 @@ interface Start {
 }
 
 /** The left panel in place of the card: an item's form, or with no number a new one's. */
-export function EditPanel({ layer, fid }: { layer: string; fid: number | null }) {
+export function EditPanel({ layer, fid, values }: Editing) {
   const { act } = useApp();
   const say = useWords();
   const [start, setStart] = useState<Start | null>(null);
@@ -44,7 +45,7 @@ export function EditPanel({ layer, fid }: { layer: string; fid: number | null })
     if (!collection) return;
     const kept = keptDraft(layer, fid);
     const begun = (feature: Feature | null, etag: string | null) => {
-      const base = formOf(collection.layer, feature);
+      const base = formOf(collection.layer, feature, values);
       const draft = kept ?? { form: base, base, etag, key: newKey(), at: new Date().toISOString() };
       if (!gone) setStart({ feature, draft, restored: kept !== null });
     };
@@ -62,7 +63,7 @@ export function EditPanel({ layer, fid }: { layer: string; fid: number | null })
     );
   }
   if (!start) return <section class="card edit"><div class="skeleton" aria-label={say("editing", { layer: collection.titles[act.state.lang] })}><i /><i /><i /></div></section>;
-  return <Editor key={`${layer}.${fid}`} collection={collection} fid={fid} {...start} />;
+  return <Editor key={`${layer}.${fid}`} collection={collection} fid={fid} values={values} {...start} />;
 }
 
 type Status = { kind: "idle" } | { kind: "saving" } | { kind: "waiting" | "refused"; text: string };
@@ -76,7 +77,7 @@ interface Refusal {
 
 const RETRY_MS = 10_000;
 
-function Editor({ collection, fid, feature, draft, restored }: Start & { collection: Collection; fid: number | null }) {
+function Editor({ collection, fid, values, feature, draft, restored }: Start & { collection: Collection; fid: number | null; values: Editing["values"] }) {
   const { act, state, text } = useApp();
   const say = useWords();
   const { layer, id: layerId } = collection;
@@ -181,7 +182,8 @@ function Editor({ collection, fid, feature, draft, restored }: Start & { collect
     dropDraft(layerId, fid);
     const ref = { layer: layerId, fid: fidOf(result.feature) };
     act.edit(null);
-    act.select(ref, { geometry: result.feature.geometry });
+    // What closes a road is seen in the new order of the answer.
+    if (fid !== null || !layer.closes || !act.answered) act.select(ref, { geometry: result.feature.geometry });
     if (fid === null) created(act, say, layerId, result);
     else saved(act, say, layerId, result);
     focusCard();
@@ -339,8 +341,8 @@ function Editor({ collection, fid, feature, draft, restored }: Start & { collect
               onClick={() => {
                 dropDraft(layerId, fid);
                 setShownRestored(false);
-                setSteps(begin(formOf(layer, feature)));
-                setBase(formOf(layer, feature));
+                setSteps(begin(formOf(layer, feature, values)));
+                setBase(formOf(layer, feature, values));
                 if (fid !== null) void readItem(layerId, fid).then((now) => { setEtag(now.etag); });
               }}
             >{say("draft_discard")}</button>

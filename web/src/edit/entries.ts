@@ -34,8 +34,8 @@ export const entriesOf = (fields: Field[], properties: Properties): Entries =>
   Object.fromEntries(fields.map((field) => [field.name, entryOf(field, properties[field.name])]));
 
 /** The entries of a new item. */
-export const newEntries = (fields: Field[]): Entries =>
-  Object.fromEntries(fields.map((field) => [field.name, entryOf(field, field.default ?? null)]));
+export const newEntries = (fields: Field[], values: Properties = {}): Entries =>
+  Object.fromEntries(fields.map((field) => [field.name, entryOf(field, values[field.name] ?? field.default ?? null)]));
 
 /** A number as people type it, full-width digits and separators of thousands included; NaN when it is none. */
 export function numberOf(typed: string): number {

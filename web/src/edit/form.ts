@@ -46,9 +46,9 @@ export function redo(steps: Steps): Steps {
 /** The fields that people fill in. */
 export const editable = (layer: Layer): Field[] => layer.fields.filter((field) => !field.computed);
 
-/** The form of an item, or of a new one. */
-export function formOf(layer: Layer, feature: Feature | null): Form {
-  const entries = feature ? entriesOf(editable(layer), feature.properties) : newEntries(editable(layer));
+/** The form of an item, or of a new one that begins with some values. */
+export function formOf(layer: Layer, feature: Feature | null, values: Properties = {}): Form {
+  const entries = feature ? entriesOf(editable(layer), feature.properties) : newEntries(editable(layer), values);
   return { entries, shape: shapeOf(feature?.geometry ?? null), sketch: null, reason: "" };
 }
 

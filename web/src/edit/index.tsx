@@ -4,6 +4,7 @@ import { type Attributes, type ComponentType, h } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import { useApp, useStore } from "../context";
 import type { Controller } from "../controller";
+import type { Properties } from "../api";
 import type { ItemRef } from "../url";
 import { notice } from "./notice";
 import type * as ToolsModule from "./tools";
@@ -48,6 +49,7 @@ export const HistoryPanel = later("HistoryPanel");
 export const PasteDialog = later("PasteDialog");
 export const BulkEdit = later("BulkEdit");
 export const MonitorForm = later("MonitorForm");
+export const EndClosure = later("EndClosure");
 const NoticeBar = later("NoticeBar");
 
 /** The last write and its undo, while there is one. */
@@ -56,11 +58,11 @@ export function EditNotice() {
   return shown && <NoticeBar notice={shown} />;
 }
 
-/** Opens the form of a new item. */
-export function startCreate(act: Controller, layer: string): void {
+/** Opens the form of a new item, which begins with `values` besides what its definition says. */
+export function startCreate(act: Controller, layer: string, values: Properties = {}): void {
   void loadTools().catch(() => undefined);
   if (act.state.selected) act.select(null);
-  act.edit({ layer, fid: null });
+  act.edit({ layer, fid: null, values });
 }
 
 /** Opens the form of an item. */

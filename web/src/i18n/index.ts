@@ -50,6 +50,12 @@ export class Text {
     return `${(metres / 1000).toFixed(metres < 99500 ? 1 : 0)} km`;
   }
 
+  /** How long something takes: whole minutes, then hours and minutes. */
+  minutes(seconds: number): string {
+    const minutes = Math.max(1, Math.round(seconds / 60));
+    return minutes < 60 ? this.t("minutes", { n: minutes }) : this.t("hours", { h: Math.floor(minutes / 60), n: minutes % 60 });
+  }
+
   /** An area: square metres, then square kilometres from 0.1 km². */
   area(m2: number): string {
     return m2 < 100_000 ? `${this.n(m2)} m²` : `${this.n(m2 / 1e6)} km²`;
@@ -78,6 +84,13 @@ export class Text {
   /** The local day of a moment, as a date is written. */
   date(iso: string): string {
     return new Date(iso).toLocaleDateString("sv-SE");
+  }
+
+  /** A moment shortly: the time of day, before it the day unless it is today. */
+  soon(iso: string): string {
+    const [day, today] = [this.date(iso), this.date(new Date().toISOString())];
+    const clock = this.clock(Date.parse(iso));
+    return day === today ? clock : `${this.day(day, today)} ${clock}`;
   }
 
   /** The time of day of a moment. */

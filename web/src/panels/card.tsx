@@ -1,13 +1,20 @@
 import { useState } from "preact/hooks";
+import type { Properties, Value } from "../api";
 import { positions } from "../geometry";
 import { coordinateText } from "../coordinates";
 import { useApp } from "../context";
-import { HistoryPanel, MonitorForm, startEdit } from "../edit";
+import { EndClosure, HistoryPanel, MonitorForm, startEdit } from "../edit";
 import { NextStep } from "../registry";
 import { ruleIndexOf } from "../rules";
 import { refText } from "../url";
 import { ageOf, cardRows, secondsSince } from "../values";
 import { SymbolPicture } from "./symbol_picture";
+
+/** Whether a closure has begun and not ended. */
+function isOn({ starts_at, ends_at }: Properties): boolean {
+  const moment = (value: Value, otherwise: number) => (typeof value === "string" ? Date.parse(value) : otherwise);
+  return moment(starts_at, -Infinity) <= Date.now() && moment(ends_at, Infinity) > Date.now();
+}
 
 /** The fields of the selected feature: what is known, what is not, and where it comes from. */
 export function CardBody({ onHistory }: { onHistory?: () => void }) {
@@ -43,6 +50,7 @@ export function CardBody({ onHistory }: { onHistory?: () => void }) {
         {point && <button type="button" onClick={() => { act.setIncident(point); }}>{text.t("incident_here")}</button>}
         <button type="button" onClick={() => { if (positions(geometry).length > 0) act.flyTo(geometry); }}>{text.t("zoom_to")}</button>
         <button type="button" onClick={() => { void act.copy(location.origin + act.link, false); }}>{text.t("copy_link")}</button>
+        {can.edit && collection.layer.closes?.effect && isOn(properties) && <EndClosure {...selected} />}
         {can.edit && <button type="button" data-edit onClick={() => { startEdit(act, selected); }}>{text.t("edit")}</button>}
         {can.edit && collection.layer.fields.some((field) => field.name === "stated_at") && (
           <button type="button" title={text.t("still_true_hint")} onClick={() => { void act.registry.confirm(selected.layer, selected.fid); }}>{text.t("still_true")}</button>

@@ -1,5 +1,8 @@
+import { type By, type Profile, PROFILES } from "../api";
 import { coordinateText } from "../coordinates";
 import { useApp } from "../context";
+import { startCreate } from "../edit";
+import { localTime } from "../edit/entries";
 import { rankedIn, skippedByFirst } from "../rows";
 import { answerText } from "../values";
 import { ResultRow } from "./result_row";
@@ -41,9 +44,87 @@ function Question() {
             {persons.map((n) => <option key={n} value={String(n)}>{text.t("persons_n", { n })}</option>)}
           </select>
         </label>
-        <span class="muted by-line">{text.t("by_line")}</span>
+        {state.by === "road" && <When />}
       </div>
+      <Measure />
+      <Basis />
     </header>
+  );
+}
+
+/** The moment for which is asked: now, or one that is chosen. */
+function When() {
+  const { act, state, text } = useApp();
+  const { when } = state;
+  return (
+    <>
+      <label><span class="away">{text.t("when")}</span>
+        <select value={when === null ? "now" : "then"} onChange={(event) => { act.setWhen(event.currentTarget.value === "now" ? null : new Date(Math.ceil(Date.now() / 60_000) * 60_000).toISOString()); }}>
+          <option value="now">{text.t("when_now")}</option>
+          <option value="then">{when === null ? text.t("when_choose") : text.soon(when)}</option>
+        </select>
+      </label>
+      {when !== null && (
+        <input
+          type="datetime-local" class="when" aria-label={text.t("when")} value={localTime(new Date(when))}
+          onChange={(event) => { if (event.currentTarget.value !== "") act.setWhen(new Date(event.currentTarget.value).toISOString()); }}
+        />
+      )}
+    </>
+  );
+}
+
+/** By road or by straight line; who travels; and what closes a road, for those who may write it down. */
+function Measure() {
+  const { act, state, text } = useApp();
+  const { by, profile } = state;
+  const { closures } = act;
+  const choice = (one: By) => (
+    <button type="button" aria-pressed={by === one} onClick={() => { act.setBy(one); }}>{text.t(`by_${one}`)}</button>
+  );
+  return (
+    <>
+      <div class="segments" role="group" aria-label={text.t("measured")}>{choice("road")}{choice("line")}</div>
+      <div class="travelling">
+        {by === "road" && (
+          <select aria-label={text.t("profile")} value={profile} onChange={(event) => { act.setProfile(event.currentTarget.value as Profile); }}>
+            {PROFILES.map((one) => <option key={one} value={one}>{text.t(`profile_${one}`)}</option>)}
+          </select>
+        )}
+        {closures && act.can(closures.id).edit && (
+          <button type="button" class="add-closure" onClick={() => { startCreate(act, closures.id, { starts_at: new Date().toISOString() }); }}>
+            <svg viewBox="0 0 16 16" aria-hidden="true"><circle cx="8" cy="8" r="6.5" /><path d="M4.5 8h7" /></svg> {text.t("add_closure")}
+          </button>
+        )}
+      </div>
+    </>
+  );
+}
+
+/** From here on it is said how far one walks to the road. */
+const WALK_M = 100;
+
+/** What the answer rests on, and what it does not know of. */
+function Basis() {
+  const { act, state, text } = useApp();
+  const { network, instead } = state.answer.value ?? {};
+  if (instead) return <p class="instead" role="note">{text.t(`instead_${instead}`)}</p>;
+  if (!network) return null;
+  const { walk_to_road_m: walk_m, inside, left_out, is_last, closures } = network;
+  const join = text.lang === "zh" ? "、" : ", ";
+  const names = inside.map(({ id, name }) => act.nameOf({ id, properties: { name } }, id.split(".")[0] ?? ""));
+  const notes = [
+    walk_m !== null && walk_m > WALK_M && text.t("walk_to_road", { d: text.distance(walk_m) }),
+    closures > 0 && text.t("closures_counted", { n: closures }),
+    ...left_out.map((one) => text.try(`left_out_${one}`, one)),
+    !is_last && text.t("roads_renewing"),
+  ].filter(Boolean);
+  return (
+    <>
+      {walk_m === null && <p class="warning" role="note">{text.t("too_far_from_road")}</p>}
+      {inside.length > 0 && <p class="warning" role="note">{text.t("inside_closure", { names: names.join(join) })}</p>}
+      {notes.length > 0 && <p class="muted basis">{notes.join(" · ")}</p>}
+    </>
   );
 }
 

@@ -4,7 +4,7 @@ import { refText } from "../url";
 import { ageOfItem, placesText, subtitleOf } from "../values";
 import { CardBody } from "./card";
 
-/** How a row has moved since hazard or persons were changed. */
+/** How a row has moved since the question or the roads changed. */
 function Moved({ item }: { item: Ranked }) {
   const { state, text } = useApp();
   const before = state.ranksBefore;
@@ -19,14 +19,15 @@ function Moved({ item }: { item: Ranked }) {
 /** One ranked item: number, name, distance and direction, places, suitability, age. */
 export function ResultRow({ item }: { item: Ranked }) {
   const { act, state, text } = useApp();
-  const { layer, fid, rank, distance_m, bearing_deg, suitability, sample } = item.properties;
+  const { layer, fid, rank, distance_m, bearing_deg, suitability, sample, travel_time_s: seconds, road_m } = item.properties;
+  const moved = state.ranksBefore !== null && state.ranksBefore[String(item.id)] !== rank;
   const collection = act.collection(layer);
   const selected = state.selected !== null && refText(state.selected) === item.id;
   const places = placesText(item, text);
   const age = ageOfItem(item, text);
   const hazard = text.label(act.service.hazards, state.hazard ?? "");
   return (
-    <li class={selected ? "row selected" : "row"}>
+    <li class={["row", selected && "selected", moved && state.flashes > 0 && `flash-${state.flashes % 2}`].filter(Boolean).join(" ")}>
       <button
         type="button" class="row-main" data-row={String(item.id)} aria-expanded={selected}
         onClick={() => { act.select(selected ? null : { layer, fid }, { geometry: item.geometry, fly: true }); }}
@@ -43,8 +44,9 @@ export function ResultRow({ item }: { item: Ranked }) {
           </span>
         </span>
         <span class="row-far">
-          <b>{text.distance(distance_m)}</b>
-          <span class="muted">{text.t("straight")} <i class="arrow" style={{ transform: `rotate(${bearing_deg}deg)` }} aria-hidden="true">↑</i> {text.direction(bearing_deg)}</span>
+          <b>{seconds === undefined ? text.distance(distance_m) : text.minutes(seconds)}</b>
+          {road_m !== undefined && <span class="road-m">{text.distance(road_m)}</span>}
+          <span class="muted">{seconds === undefined ? text.t("straight") : text.t("straight_d", { d: text.distance(distance_m) })} <i class="arrow" style={{ transform: `rotate(${bearing_deg}deg)` }} aria-hidden="true">↑</i> {text.direction(bearing_deg)}</span>
           {sample && <span class="chip sample">{text.t("sample")}</span>}
         </span>
       </button>

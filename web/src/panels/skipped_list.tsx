@@ -1,8 +1,9 @@
 import { useState } from "preact/hooks";
-import type { Skipped } from "../api";
+import type { Closure, Skipped } from "../api";
 import { useApp } from "../context";
 import type { Text } from "../i18n";
-import { refText } from "../url";
+import { closuresOf } from "../rows";
+import { refOf, refText } from "../url";
 import { ageOf } from "../values";
 import { CardBody } from "./card";
 
@@ -13,8 +14,18 @@ const asText = (value: unknown): string | null => (typeof value === "string" && 
 type LabelOf = (layer: string, field: string, code: string) => string;
 
 /** Why it was not chosen, in words. */
-function reasonText({ layer, reason, evidence }: Skipped, hazard: string, label: LabelOf, text: Text): string {
+function reasonText(item: Skipped, hazard: string, label: LabelOf, text: Text): string {
+  const { layer, reason, evidence } = item;
+  const seconds = item.travel_time_s ?? null;
   switch (reason) {
+    case "unreachable":
+      if (evidence.cause === "too_far_from_road") return text.t("reason_too_far_from_road");
+      if (evidence.cause === "incident_too_far_from_road") return text.t("reason_incident_too_far");
+      return text.t(closuresOf(item).length > 0 ? "reason_cut" : "reason_unreachable");
+    case "detour":
+      return text.t("reason_detour", { n: text.minutes(seconds ?? 0) });
+    case "slower":
+      return seconds === null ? text.t("reason_slower_than", { n: text.minutes(asNumber(evidence.slower_than_s) ?? 0) }) : text.t("reason_slower", { n: text.minutes(seconds) });
     case "closed": {
       const status = asText(evidence.status);
       return status === null || status === "closed" ? text.t("reason_closed") : label(layer, "status", status);
@@ -34,6 +45,14 @@ function reasonText({ layer, reason, evidence }: Skipped, hazard: string, label:
       return text.t("reason_full_count", { a: text.n(occupancy ?? capacity), b: text.n(capacity) });
     }
   }
+}
+
+/** Why it is closed, since when, and until when as far as is known. */
+export function closureText({ id, name, reason, effect, starts_at, ends_at }: Closure, nameOf: (id: string, name: string | null) => string, label: LabelOf, text: Text): string {
+  const why = reason ? label(refOf(id)?.layer ?? "", "reason", reason) : null;
+  const times = [starts_at && text.t("closure_from", { t: text.soon(starts_at) }), ends_at && text.t("closure_until", { t: text.soon(ends_at) })];
+  const more = [why, effect === "slow" && text.t("closure_effect_slow"), ...times].filter(Boolean).join(text.lang === "zh" ? "，" : ", ");
+  return `${nameOf(id, name)}${more === "" ? "" : text.lang === "zh" ? `（${more}）` : ` (${more})`}`;
 }
 
 /** What the reason rests on: zone, source and age. */
@@ -62,6 +81,7 @@ export function SkippedList({ items, title, open: startsOpen }: SkippedListProps
   const hazard = state.hazard ? text.label(act.service.hazards, state.hazard) : text.t("this_hazard");
   const label = (layer: string, field: string, code: string) =>
     text.label(act.collection(layer)?.layer.fields.find((one) => one.name === field)?.codes, code);
+  const closureName = (id: string, name: string | null) => act.nameOf({ id, properties: { name } }, refOf(id)?.layer ?? "");
   if (items.length === 0) return null;
   return (
     <li class="why">
@@ -73,7 +93,9 @@ export function SkippedList({ items, title, open: startsOpen }: SkippedListProps
         <ul>
           {items.map((item) => {
             const selected = state.selected !== null && refText(state.selected) === item.id;
-            const evidence = evidenceText(item, label, (id) => act.collection(item.layer)?.sources.find((one) => one.id === id)?.name ?? id, text);
+            const ifOpen = asNumber(item.evidence.travel_time_open_s);
+            const closures = closuresOf(item).map((one) => closureText(one, closureName, label, text));
+            const evidence = [...closures, ifOpen !== null && text.t("if_open", { n: text.minutes(ifOpen) }), evidenceText(item, label, (id) => act.collection(item.layer)?.sources.find((one) => one.id === id)?.name ?? id, text)].filter(Boolean).join(" · ");
             return (
               <li key={item.id} class={selected ? "skipped selected" : "skipped"}>
                 <button
@@ -85,7 +107,7 @@ export function SkippedList({ items, title, open: startsOpen }: SkippedListProps
                     <span class="muted digits">{text.distance(item.distance_m)} {text.direction(item.bearing_deg)}</span>
                   </span>
                   <span class="skipped-why">
-                    <span class="reason">{reasonText(item, hazard, label, text)}</span>
+                    <span class={item.reason === "slower" ? "reason mild" : "reason"}>{reasonText(item, hazard, label, text)}</span>
                     {evidence !== "" && <span class="muted">{evidence}</span>}
                     {item.sample && <span class="chip sample">{text.t("sample")}</span>}
                   </span>
