@@ -1,4 +1,4 @@
-"""From an incident to the nearest shelters, teams and depots, in the list and on the map."""
+"""From an incident to the nearest shelters, teams and depots by straight line, in the list and on the map."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 
 LON, LAT = 105.3, 27.3
 QUESTION = {"lon": LON, "lat": LAT, "hazard": "landslide", "places": 120}
-LINK = f"/?w=respond&view=12.5,{LON},{LAT}&at={LON},{LAT}&hazard=landslide&places=120&lang=zh"
+LINK = f"/?w=respond&view=12.5,{LON},{LAT}&at={LON},{LAT}&by=line&hazard=landslide&places=120&lang=zh"
 
 
 def _answer_of(app: Any, layer: str) -> tuple[list[Any], list[Any]]:
@@ -85,7 +85,7 @@ def _badges(app: Any) -> set[str]:
 
 
 def test_answer_is_drawn_on_the_map(app: Any) -> None:
-    app.open("/?w=respond&lang=zh")
+    app.open("/?w=respond&by=line&lang=zh")
     app.page.evaluate(f"leeward.act.setIncident([{LON}, {LAT}])")
     _ready(app)
     app.until("leeward.map.queryRenderedFeatures({ layers: ['answer:badge'] }).length > 0")
@@ -178,7 +178,7 @@ def test_result_is_announced_once_for_screen_readers(app: Any) -> None:
 
 
 def test_a_link_without_a_view_shows_the_whole_answer(app: Any) -> None:
-    app.open("/?at=105.286,27.304&hazard=landslide&lang=zh")
+    app.open("/?at=105.286,27.304&by=line&hazard=landslide&lang=zh")
     app.until("leeward.act.state.answer.value && !leeward.map.isMoving() && leeward.map.getZoom() > 11")
     answer = app.get("/nearest", lon=105.286, lat=27.304, hazard="landslide")
     shelters = [

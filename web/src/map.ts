@@ -423,19 +423,23 @@ export class MapView {
     };
     const shown = (answer?.features ?? []).filter((one) => one.properties.layer === tab);
     const chosen = shown.find((one) => String(one.id) === selected) ?? shown.find((one) => one.properties.rank === 1);
-    for (const item of answer?.features ?? []) {
+    // Ways that begin alike share the walk to the road; that of the chosen one is drawn.
+    const walks = new Map<string, GeoJSON.Feature>();
+    for (const item of (answer?.features ?? []).toSorted((a, b) => Number(a === chosen) - Number(b === chosen))) {
       const { layer, rank, name, route, travel } = item.properties;
       const at = middleOf(item.geometry);
       const first = item === chosen;
       if (layer === tab && incident && route?.type === "LineString") {
         features.push({ type: "Feature", geometry: route, properties: { kind: "route", rank, first, above: first ? 1 : -rank } });
-        const [begin, end] = travel === "to_incident" ? [at, incident] : [incident, at];
-        for (const [place, road] of [[begin, route.coordinates[0]], [end, route.coordinates.at(-1)]] as const) {
-          if (road) features.push({ type: "Feature", geometry: { type: "LineString", coordinates: [place, road] }, properties: { kind: "walk", first } });
+        const ends = [route.coordinates[0], route.coordinates.at(-1)];
+        const [near, far] = travel === "to_incident" ? ends.toReversed() : ends;
+        for (const [place, road] of [[incident, near], [at, far]] as const) {
+          if (road) walks.set(JSON.stringify([place, road]), { type: "Feature", geometry: { type: "LineString", coordinates: [place, road] }, properties: { kind: "walk", first } });
         }
       } else if (layer === tab) line(at, { kind: "line", rank });
       features.push(point(at, { image: this.imageFor(layer, item.properties), badge: `rank|${rank}`, above: (layer === tab ? 100 : 0) - rank, name: name ?? "", named: layer === tab }));
     }
+    features.push(...walks.values());
     for (const item of answer?.skipped ?? []) {
       if (item.layer !== tab) continue;
       const at = middleOf(item.geometry);

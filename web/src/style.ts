@@ -237,7 +237,11 @@ class Builder {
   private addLineLabel(collection: MapCollection, rule: Rule, index: number): void {
     const name = this.name(collection);
     if (!name) return;
-    const { map, geometry } = collection.layer;
+    const { map, geometry, closes } = collection.layer;
+    if (closes?.effect && isPoint(rule.symbol.shape)) {
+      this.addSigns(collection, rule, index);
+      return;
+    }
     const area = geometry === "MultiPolygon";
     const common = this.common(collection, index, "label", area ? "Polygon" : "LineString");
     const color = textColor(area && rule.symbol.shape === "fill" ? this.palette.label : colorOf(rule.symbol, this.choice.theme), this.palette);
@@ -261,6 +265,39 @@ class Builder {
       paint: { "text-color": color, "text-halo-color": this.palette.halo, "text-halo-width": 1.5 },
     };
     this.bands.lineLabels.push(label);
+  }
+
+  /** The sign of what closes a road, in the middle of a line or an area, with its name below. */
+  private addSigns(collection: MapCollection, rule: Rule, index: number): void {
+    for (const shape of ["LineString", "Polygon"] as const) {
+      const part = shape === "Polygon" ? "area-sign" : "sign";
+      const placed = { visibility: this.visibility(collection), "symbol-placement": shape === "Polygon" ? "point" : "line-center" } as const;
+      this.bands.points.push({
+        ...this.common(collection, index, part, shape), type: "symbol",
+        layout: {
+          ...placed,
+          "icon-image": imageId("rule", collection.id, index, this.choice.theme),
+          "icon-allow-overlap": true,
+          "icon-rotation-alignment": "viewport",
+          "icon-size": ICON_SIZE,
+        },
+      });
+      // With its name, the sign would go where a line is shorter than the name.
+      this.bands.points.push({
+        ...this.common(collection, index, `${part}-name`, shape), type: "symbol",
+        layout: {
+          ...placed,
+          "text-field": ["step", ["zoom"], "", Math.max(collection.layer.map.label_min_zoom, 0.1), this.name(collection) ?? ""],
+          "text-font": [`${FONT} Medium`],
+          "text-size": 12,
+          "text-rotation-alignment": "viewport",
+          "text-anchor": "top",
+          "text-offset": [0, rule.symbol.size / 24 + 0.2],
+          "text-max-width": 9,
+        },
+        paint: { "text-color": textColor(colorOf(rule.symbol, this.choice.theme), this.palette), "text-halo-color": this.palette.halo, "text-halo-width": 1.5 },
+      });
+    }
   }
 
   private addPoint(collection: MapCollection, rule: Rule, index: number): void {
@@ -353,11 +390,11 @@ function momentLayers(palette: Palette): LayerSpecification[] {
   };
   const textPaint = { "text-color": palette.label, "text-halo-color": palette.halo, "text-halo-width": 1.5 };
   const chosenColor: ExpressionSpecification = ["match", ["get", "kind"], "closure", palette.crossing, palette.route];
+  const item: ExpressionSpecification = ["==", ["get", "kind"], "item"];
   return [
     ...listedLayers(palette),
-    { id: "chosen:area", source: "chosen", type: "fill", filter: ["==", ["geometry-type"], "Polygon"], paint: { "fill-color": chosenColor, "fill-opacity": 0.08 } },
-    { id: "chosen:casing", source: "chosen", type: "line", filter: ["all", ["!=", ["geometry-type"], "Point"], ["==", ["get", "kind"], "closure"]], layout: { "line-join": "round", "line-cap": "round" }, paint: { "line-color": palette.halo, "line-width": 9, "line-opacity": 0.8 } },
-    { id: "chosen:line", source: "chosen", type: "line", filter: ["!=", ["geometry-type"], "Point"], layout: { "line-join": "round", "line-cap": "round" }, paint: { "line-color": chosenColor, "line-width": ["match", ["get", "kind"], "closure", 5, 4], "line-opacity": 0.85 } },
+    { id: "chosen:area", source: "chosen", type: "fill", filter: ["all", ["==", ["geometry-type"], "Polygon"], item], paint: { "fill-color": palette.route, "fill-opacity": 0.08 } },
+    { id: "chosen:line", source: "chosen", type: "line", filter: ["all", ["!=", ["geometry-type"], "Point"], item], layout: { "line-join": "round", "line-cap": "round" }, paint: { "line-color": palette.route, "line-width": 4, "line-opacity": 0.85 } },
     {
       id: "answer:line-casing", source: "answer", type: "line", filter: ["==", ["get", "kind"], "line"], layout: { "line-cap": "round" },
       paint: { "line-color": palette.halo, "line-width": ["case", ["==", ["get", "rank"], 1], 6.5, 4.5], "line-opacity": 0.75 },
@@ -405,6 +442,16 @@ function routeLayers(palette: Palette): LayerSpecification[] {
     { id: "answer:walk", source: "answer", type: "line", filter: of("walk"), layout: round, paint: { "line-color": palette.route, "line-width": byChoice(4, 3), "line-dasharray": [0.1, 1.8] } },
     { id: "answer:route-casing", source: "answer", type: "line", filter: of("route"), layout: { ...round, "line-sort-key": above }, paint: { "line-color": palette.halo, "line-width": byChoice(9.5, 6.5), "line-opacity": 0.85 } },
     { id: "answer:route", source: "answer", type: "line", filter: of("route"), layout: { ...round, "line-sort-key": above }, paint: { "line-color": palette.route, "line-width": byChoice(6, 3.5), "line-opacity": byChoice(1, 0.75) } },
+  ];
+}
+
+/** What cuts the way to the selected item, outlined under its own sign. */
+function cutLayers(palette: Palette): LayerSpecification[] {
+  const round = { "line-join": "round", "line-cap": "round" } as const;
+  const filter: ExpressionSpecification = ["all", ["!=", ["geometry-type"], "Point"], ["==", ["get", "kind"], "closure"]];
+  return [
+    { id: "cut:casing", source: "chosen", type: "line", filter, layout: round, paint: { "line-color": palette.halo, "line-width": 9, "line-opacity": 0.8 } },
+    { id: "cut:line", source: "chosen", type: "line", filter, layout: round, paint: { "line-color": palette.crossing, "line-width": 5 } },
   ];
 }
 
@@ -467,7 +514,7 @@ export function styleOf(service: Service, collections: MapCollection[], choice: 
       paint: { "raster-brightness-max": choice.theme === "light" || raster.legend.classes.length > 0 ? 1 : 0, "raster-fade-duration": 0 },
     });
   }
-  layers.push(...baseLines, ...areas, ...routeLayers(palette), ...lines, ...lineLabels, ...places, ...clusters.toSorted((a, b) => b.place - a.place).map(({ layer }) => layer), ...points, ...momentLayers(palette));
+  layers.push(...baseLines, ...areas, ...routeLayers(palette), ...lines, ...cutLayers(palette), ...lineLabels, ...places, ...clusters.toSorted((a, b) => b.place - a.place).map(({ layer }) => layer), ...points, ...momentLayers(palette));
   return {
     version: 8,
     sources: { ...sources(service, collections, choice), listed: { type: "geojson", data: empty }, chosen: { type: "geojson", data: empty }, answer: { type: "geojson", data: empty }, editing: { type: "geojson", data: empty } },

@@ -64,6 +64,9 @@ export function subtitleOf(collection: Collection, properties: Properties, text:
   return parts.join(" · ");
 }
 
+/** A walk longer than this is said. */
+export const WALK_M = 100;
+
 /** Data older than this carry a warning. */
 export const STALE_AFTER_S = 24 * 3600;
 
@@ -109,11 +112,12 @@ export function ageOfItem(item: Ranked, text: Text): Age {
 export function answerText(items: Ranked[], nameOf: (item: Ranked) => string, text: Text): string {
   return items
     .map((item) => {
-      const { rank, distance_m, bearing_deg, sample, travel_time_s: seconds, road_m } = item.properties;
+      const { rank, distance_m, bearing_deg, sample, travel_time_s: seconds, road_m = 0, walk_m = 0 } = item.properties;
       const parts = [
         nameOf(item),
         seconds === undefined ? undefined : text.minutes(seconds),
-        road_m === undefined ? undefined : text.t("road_distance", { d: text.distance(road_m) }),
+        seconds === undefined ? undefined : text.t("way_distance", { d: text.distance(road_m + walk_m) }),
+        walk_m > WALK_M ? text.t("with_walk", { d: text.distance(walk_m) }) : undefined,
         text.t("line_distance", { d: text.distance(distance_m) }),
         text.t("line_direction", { direction: text.direction(bearing_deg) }),
         placesText(item, text)?.text,

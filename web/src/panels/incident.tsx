@@ -1,10 +1,11 @@
+import type { ComponentChildren } from "preact";
 import { type By, type Profile, PROFILES } from "../api";
 import { coordinateText } from "../coordinates";
 import { useApp } from "../context";
 import { startCreate } from "../edit";
 import { localTime } from "../edit/entries";
 import { rankedIn, skippedByFirst } from "../rows";
-import { answerText } from "../values";
+import { answerText, WALK_M } from "../values";
 import { ResultRow } from "./result_row";
 import { SkippedList } from "./skipped_list";
 
@@ -31,24 +32,46 @@ function Question() {
           {text.t("hazards_here", { names: inside.map((zone) => zone.name ?? zone.id).join(state.lang === "zh" ? "、" : ", ") })}
         </p>
       )}
-      <div class="choices">
-        <label>{text.t("hazard")}
-          <select value={hazard ?? ""} onChange={(event) => { act.setHazard(event.currentTarget.value || null); }}>
-            <option value="">{text.t("hazard_any")}</option>
-            {act.service.hazards.map(({ code, label }) => <option key={code} value={code}>{label[state.lang]}</option>)}
-          </select>
-        </label>
-        <label>{text.t("persons")}
-          <select value={places === null ? "" : String(places)} onChange={(event) => { act.setPlaces(Number(event.currentTarget.value) || null); }}>
-            <option value="">{text.t("persons_any")}</option>
-            {persons.map((n) => <option key={n} value={String(n)}>{text.t("persons_n", { n })}</option>)}
-          </select>
-        </label>
-        {state.by === "road" && <When />}
-      </div>
-      <Measure />
-      <Basis />
+      <Asked>
+        <div class="choices">
+          <label>{text.t("hazard")}
+            <select value={hazard ?? ""} onChange={(event) => { act.setHazard(event.currentTarget.value || null); }}>
+              <option value="">{text.t("hazard_any")}</option>
+              {act.service.hazards.map(({ code, label }) => <option key={code} value={code}>{label[state.lang]}</option>)}
+            </select>
+          </label>
+          <label>{text.t("persons")}
+            <select value={places === null ? "" : String(places)} onChange={(event) => { act.setPlaces(Number(event.currentTarget.value) || null); }}>
+              <option value="">{text.t("persons_any")}</option>
+              {persons.map((n) => <option key={n} value={String(n)}>{text.t("persons_n", { n })}</option>)}
+            </select>
+          </label>
+        </div>
+        <Measure />
+      </Asked>
+      <Warnings />
+      {!state.phone && <Basis />}
     </header>
+  );
+}
+
+/** What is asked for; on a phone one line that opens, so that the answer has room. */
+function Asked({ children }: { children: ComponentChildren }) {
+  const { act, state, text } = useApp();
+  if (!state.phone) return <>{children}</>;
+  const { hazard, places, by, profile, when } = state;
+  const parts = [
+    hazard === null ? null : text.label(act.service.hazards, hazard),
+    places === null ? null : text.t("persons_n", { n: places }),
+    text.t(`by_${by}`),
+    by === "road" ? text.t(`profile_${profile}`) : null,
+    by === "road" && when !== null ? text.soon(when) : null,
+  ];
+  return (
+    <details class="asked">
+      <summary aria-label={text.t("question")}><span>{parts.filter((part) => part !== null).join(" · ")}</span><span aria-hidden="true">▾</span></summary>
+      {children}
+    </details>
   );
 }
 
@@ -91,6 +114,7 @@ function Measure() {
             {PROFILES.map((one) => <option key={one} value={one}>{text.t(`profile_${one}`)}</option>)}
           </select>
         )}
+        {by === "road" && <When />}
         {closures && act.can(closures.id).edit && (
           <button type="button" class="add-closure" onClick={() => { startCreate(act, closures.id, { starts_at: new Date().toISOString() }); }}>
             <svg viewBox="0 0 16 16" aria-hidden="true"><circle cx="8" cy="8" r="6.5" /><path d="M4.5 8h7" /></svg> {text.t("add_closure")}
@@ -101,31 +125,36 @@ function Measure() {
   );
 }
 
-/** From here on it is said how far one walks to the road. */
-const WALK_M = 100;
-
-/** What the answer rests on, and what it does not know of. */
-function Basis() {
+/** What must be known before the answer is used. */
+function Warnings() {
   const { act, state, text } = useApp();
   const { network, instead } = state.answer.value ?? {};
   if (instead) return <p class="instead" role="note">{text.t(`instead_${instead}`)}</p>;
   if (!network) return null;
-  const { walk_to_road_m: walk_m, inside, left_out, is_last, closures } = network;
+  const { walk_to_road_m: walk_m, inside } = network;
   const join = text.lang === "zh" ? "、" : ", ";
   const names = inside.map(({ id, name }) => act.nameOf({ id, properties: { name } }, id.split(".")[0] ?? ""));
+  return (
+    <>
+      {walk_m === null && <p class="warning" role="note">{text.t("too_far_from_road")}</p>}
+      {inside.length > 0 && <p class="warning" role="note">{text.t("inside_closure", { names: names.join(join) })}</p>}
+    </>
+  );
+}
+
+/** What the answer rests on, and what it does not know of. */
+function Basis() {
+  const { state, text } = useApp();
+  const network = state.answer.value?.network;
+  if (!network) return null;
+  const { walk_to_road_m: walk_m, left_out, is_last, closures } = network;
   const notes = [
     walk_m !== null && walk_m > WALK_M && text.t("walk_to_road", { d: text.distance(walk_m) }),
     closures > 0 && text.t("closures_counted", { n: closures }),
     ...left_out.map((one) => text.try(`left_out_${one}`, one)),
     !is_last && text.t("roads_renewing"),
   ].filter(Boolean);
-  return (
-    <>
-      {walk_m === null && <p class="warning" role="note">{text.t("too_far_from_road")}</p>}
-      {inside.length > 0 && <p class="warning" role="note">{text.t("inside_closure", { names: names.join(join) })}</p>}
-      {notes.length > 0 && <p class="muted basis">{notes.join(" · ")}</p>}
-    </>
-  );
+  return notes.length > 0 ? <p class="muted basis">{notes.join(" · ")}</p> : null;
 }
 
 function Tabs() {
@@ -185,6 +214,7 @@ function Results() {
           {asked > known.length && ` · ${text.t("sum_unknown", { n: asked - known.length })}`}
         </li>
       )}
+      {state.phone && <li class="sum"><Basis /></li>}
     </ol>
   );
 }

@@ -1,7 +1,7 @@
 import type { Ranked } from "../api";
 import { useApp } from "../context";
 import { refText } from "../url";
-import { ageOfItem, placesText, subtitleOf } from "../values";
+import { ageOfItem, placesText, subtitleOf, WALK_M } from "../values";
 import { CardBody } from "./card";
 
 /** How a row has moved since the question or the roads changed. */
@@ -19,7 +19,7 @@ function Moved({ item }: { item: Ranked }) {
 /** One ranked item: number, name, distance and direction, places, suitability, age. */
 export function ResultRow({ item }: { item: Ranked }) {
   const { act, state, text } = useApp();
-  const { layer, fid, rank, distance_m, bearing_deg, suitability, sample, travel_time_s: seconds, road_m } = item.properties;
+  const { layer, fid, rank, distance_m, bearing_deg, suitability, sample, travel_time_s: seconds, road_m = 0, walk_m = 0 } = item.properties;
   const moved = state.ranksBefore !== null && state.ranksBefore[String(item.id)] !== rank;
   const collection = act.collection(layer);
   const selected = state.selected !== null && refText(state.selected) === item.id;
@@ -40,13 +40,14 @@ export function ResultRow({ item }: { item: Ranked }) {
             {places && <span class={places.known ? "chip" : "chip unknown"}>{places.text}</span>}
             {suitability === "suitable" && <span class="chip">{text.t("suitable", { hazard })}</span>}
             {suitability === "unknown" && <span class="chip unknown">{text.t("suitability_unknown", { hazard })}</span>}
+            {walk_m > WALK_M && <span class="chip">{text.t("with_walk", { d: text.distance(walk_m) })}</span>}
             <span class={age.stale ? "chip stale" : "chip"}>{age.text}</span>
           </span>
         </span>
         <span class="row-far">
           <b>{seconds === undefined ? text.distance(distance_m) : text.minutes(seconds)}</b>
-          {road_m !== undefined && <span class="road-m">{text.distance(road_m)}</span>}
-          <span class="muted">{seconds === undefined ? text.t("straight") : text.t("straight_d", { d: text.distance(distance_m) })} <i class="arrow" style={{ transform: `rotate(${bearing_deg}deg)` }} aria-hidden="true">↑</i> {text.direction(bearing_deg)}</span>
+          {seconds !== undefined && <span class="way-m">{text.distance(road_m + walk_m)}</span>}
+          <span class="muted">{seconds === undefined ? text.t("straight") : text.t("straight_d", { d: text.distance(distance_m) })} <i class="arrow" style={{ transform: `rotate(${bearing_deg}deg)` }} aria-hidden="true">↑</i> <span class="direction">{text.direction(bearing_deg)}</span></span>
           {sample && <span class="chip sample">{text.t("sample")}</span>}
         </span>
       </button>

@@ -19,6 +19,8 @@ function reasonText(item: Skipped, hazard: string, label: LabelOf, text: Text): 
   const seconds = item.travel_time_s ?? null;
   switch (reason) {
     case "unreachable":
+      // Beyond the time within which the service searches, but not out of reach.
+      if (seconds !== null) return text.t("reason_detour", { n: text.minutes(seconds) });
       if (evidence.cause === "too_far_from_road") return text.t("reason_too_far_from_road");
       if (evidence.cause === "incident_too_far_from_road") return text.t("reason_incident_too_far");
       return text.t(closuresOf(item).length > 0 ? "reason_cut" : "reason_unreachable");
@@ -104,7 +106,7 @@ export function SkippedList({ items, title, open: startsOpen }: SkippedListProps
                 >
                   <span class="skipped-name">
                     <strong>{act.nameOf({ id: item.id, properties: { name: item.name } }, item.layer)}</strong>
-                    <span class="muted digits">{text.distance(item.distance_m)} {text.direction(item.bearing_deg)}</span>
+                    <span class="muted digits">{state.answer.value?.network ? text.t("straight_d", { d: text.distance(item.distance_m) }) : text.distance(item.distance_m)} {text.direction(item.bearing_deg)}</span>
                   </span>
                   <span class="skipped-why">
                     <span class={item.reason === "slower" ? "reason mild" : "reason"}>{reasonText(item, hazard, label, text)}</span>
