@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -35,7 +36,7 @@ def _rows(app: Any) -> list[str]:
 def _across(route: Geometry, half: float = 0.0012) -> list[list[float]]:
     """A short line across the longest stretch of a route."""
     line = route["coordinates"]
-    (x0, y0), (x1, y1) = max(zip(line, line[1:], strict=False), key=lambda ab: _square(*ab))
+    (x0, y0), (x1, y1) = max(pairwise(line), key=lambda ab: _square(*ab))
     x, y, long = (x0 + x1) / 2, (y0 + y1) / 2, _square((x0, y0), (x1, y1)) ** 0.5
     dx, dy = -(y1 - y0) / long * half, (x1 - x0) / long * half
     return [[x - dx, y - dy], [x + dx, y + dy]]
@@ -229,11 +230,10 @@ def test_without_the_right_there_is_no_button(app: Any) -> None:
 
 def test_straight_line_stands_in_while_the_roads_are_read(app: Any) -> None:
     busy = {"title": "Unavailable", "status": 503, "detail": "the road network is being read", "parameter": "by"}
-    refused: list[str] = []
+    reading = [True]
 
     def answer(route: Any) -> None:
-        if "by=road" in route.request.url and len(refused) < 1:
-            refused.append(route.request.url)
+        if "by=road" in route.request.url and reading:
             route.fulfill(status=503, json=busy, headers={"Retry-After": "1"})
         else:
             route.continue_()
@@ -243,6 +243,20 @@ def test_straight_line_stands_in_while_the_roads_are_read(app: Any) -> None:
     app.page.locator(".instead").wait_for()
     assert "先按直线" in app.page.locator(".instead").inner_text()
     assert app.page.locator(".row .rank").count() > 0
+    reading.clear()
+    _ready(app)
+    assert app.page.locator(".instead").count() == 0
+
+
+def test_straight_line_stands_in_while_the_answer_by_road_is_slow(app: Any) -> None:
+    app.open(f"/?view=12.5,{LON},{LAT}&lang=zh")
+    held: list[Any] = []
+    app.page.route("**/nearest?**by=road**", lambda route: held.append(route))
+    app.page.evaluate(f"leeward.act.setIncident([{LON}, {LAT}])")
+    app.page.locator(".instead").wait_for()
+    assert "先按直线" in app.page.locator(".instead").inner_text()
+    assert app.page.locator(".row .rank").count() > 0
+    held[0].continue_()
     _ready(app)
     assert app.page.locator(".instead").count() == 0
 
