@@ -134,10 +134,16 @@ class Journey:
 
     # --- searches
 
-    def search(self, limit_s: float, ways: Ways | None = None) -> Tree:
-        """The times within a limit from the place, or to it."""
+    def search(self, limit_s: float, ways: Ways | None = None, *, ways_wanted: bool = True) -> Tree:
+        """The times within a limit from the place, or to it; and the ways, if they are wanted."""
         ways = ways or self.ways
-        return ways.tree(self._starts(limit_s), towards=self.towards, limit_s=limit_s, ways=True)
+        return ways.tree(self._starts(limit_s), towards=self.towards, limit_s=limit_s, ways=ways_wanted)
+
+    @property
+    def tree(self) -> Tree:
+        """The search that was taken last."""
+        assert self._tree is not None
+        return self._tree
 
     def _starts(self, limit_s: float) -> list[tuple[int, float]]:
         """The nodes around the place; when it lies in closures, those where these end."""

@@ -18,7 +18,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +31,7 @@ from numpy.typing import NDArray
 from gis.closures import Closure, Cuts, Mask, closing, closures
 from gis.network import EDITION, ONE_WAYS, UNITS_A_DEGREE, Floats, Network, Pieces, build
 from gis.noding import node
-from gis.profiles import Profile, edge_times_s
+from gis.profiles import DEFAULT, Profile, edge_times_s, profile
 from gis.travel import Stops, Ways
 from layers.catalog import Catalog, catalog
 from layers.database import Readers, sql
@@ -47,6 +47,8 @@ FIRST_WAIT_S = 3.0
 """How long the first question waits for the network."""
 KEPT_AT_MOST = 4
 """Ways with closures laid over them that are kept of each profile."""
+AHEAD = timedelta(hours=12)
+"""Closures that begin later than that are not looked at: a planning default."""
 SNAP_AT_MOST_M = 2000.0
 """What lies further from any road is too far away, a planning default."""
 NAMES = (
@@ -352,6 +354,56 @@ class Places:
     stops: Stops
 
 
+@dataclass(frozen=True)
+class Situation:
+    """The network as somebody may use it at a moment, as far as the readers may see what closes it.
+
+    Parameters
+    ----------
+    laid : list of Closure
+        What closes or slows it.
+    later_s : dict of Closure to float
+        What begins within twelve hours: in how many seconds.
+    ways, mask, open_ways
+        The network with that laid over it, what is where, and the network as if nothing were closed.
+    stamps : dict
+        The last version of the log about each layer that counts.
+    """
+
+    roads: Roads
+    readers: Readers
+    known: Known
+    is_last: bool
+    profile_id: str
+    who: Profile
+    at: datetime
+    laid: list[Closure]
+    later_s: dict[Closure, float]
+    ways: Ways
+    mask: Mask
+    open_ways: Ways
+    stamps: dict[str, Stamp]
+
+    def places(self, definition: Definition) -> Places:
+        """The items of a layer as places beside the network."""
+        return self.roads.places(
+            self.known, self.readers, definition, self.open_ways, self.profile_id, self.stamps[definition.id]
+        )
+
+    def told(self) -> dict[str, Any]:
+        """What an answer says that it rests on."""
+        assert self.known.stamp is not None
+        return {
+            "profile": self.profile_id,
+            "roads_version": self.known.stamp[0],
+            "is_last": self.is_last,
+            "left_out": ["turn_restrictions"] if self.who.turn_restrictions == "left_out" else [],
+            "at": self.at.isoformat(timespec="seconds").replace("+00:00", "Z"),
+            "closures": len(self.laid),
+            "closures_later": len(self.later_s),
+        }
+
+
 class Roads:
     """The road network of one database as this process knows it.
 
@@ -422,6 +474,54 @@ class Roads:
             log.warning("the road network cannot be read: %s", error)
 
     # --- what is asked of it
+
+    def situation(
+        self, readers: Readers, profile_id: str | None, at: datetime | None, hazard: str | None,
+        layers: Sequence[str] = (), *, wait: bool,
+    ) -> Situation:  # fmt: skip
+        """The network as a profile may use it at a moment.
+
+        Parameters
+        ----------
+        profile_id : str, optional
+            Who travels; None: a fire engine.
+        at : datetime, optional
+            The moment for which closures are judged; None: now.
+        hazard : str, optional
+            Code of the hazard whose zones close roads; None: none does.
+        layers : sequence of str
+            Further layers of which the last version is asked.
+        wait : bool
+            As for ``known``.
+
+        Raises
+        ------
+        InvalidValue
+            When there are no roads, or there is no such profile or hazard, or the readers look back.
+        Unavailable
+            When there is no network yet, or the database is away.
+        """
+        book = catalog()
+        if readers.scope.then:
+            raise InvalidValue("as_of is answered by line only", parameter="as_of", expected="by=line")
+        if hazard is not None and hazard not in book.codes["hazard"]:
+            expected = ", ".join(book.codes["hazard"])
+            raise InvalidValue(f"there is no hazard {hazard[:80]!r}", parameter="hazard", expected=expected)
+        name = profile_id or DEFAULT
+        who, moment = profile(name), at or datetime.now(UTC)
+        roads, closing_layers = road_layer(book).id, [d.id for d in closing(book, hazard)]
+        seen = stamps(readers, list(dict.fromkeys([roads, *closing_layers, *layers])))
+        known, is_last = self.known(seen[roads], wait=wait)
+        everything = self.closures(readers, book, seen, hazard)
+        laid = [closure for closure in everything if closure.is_on(moment)]
+        later = {
+            closure: (closure.starts_at - moment).total_seconds()
+            for closure in everything
+            if closure.starts_at is not None and moment < closure.starts_at <= moment + AHEAD
+        }
+        ways, mask = self.ways(known, name, who, laid)
+        open_ways, _ = self.ways(known, name, who, ())
+        return Situation(self, readers, known, is_last, name, who, moment, laid, later, ways, mask, open_ways, seen)
 
     def closures(
         self, readers: Readers, catalog: Catalog, stamps: dict[str, Stamp], hazard: str | None

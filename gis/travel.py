@@ -23,6 +23,8 @@ WALK_DETOUR = 1.3
 """How much longer that walk is than the straight line, a planning default."""
 FOREVER_S = 1e9
 """Longer than any way. A search always has a limit: without one it would visit what cannot be reached."""
+SAME_M = 0.01
+"""Places on an edge that are no further apart are the same."""
 NO_NODE = -9999
 """What scipy writes where there is no node before."""
 _searching = threading.Lock()
@@ -212,7 +214,7 @@ class Ways:
         Parameters
         ----------
         starts : sequence of (int, float)
-            The nodes around the place with the times until there, ``STARTS_AT_MOST`` at most.
+            The nodes around the place with the times until there.
         limit_s : float
             How far to look, seconds.
         ways : bool
@@ -244,7 +246,8 @@ class Ways:
                     continue
                 pace = along if (end >= begin) != towards else against
                 pace *= self.longer(near.edge, begin, end)
-                seconds = _part_of(pace, abs(end - begin)) + walk_s(near.distance_m + float(stops.walk_m[entry]))
+                apart = abs(end - begin) if abs(end - begin) > SAME_M else 0.0
+                seconds = _part_of(pace, apart) + walk_s(near.distance_m + float(stops.walk_m[entry]))
                 place = stops.place[entry]
                 least[place] = min(least[place], seconds)
         return least
@@ -337,20 +340,37 @@ def search(
     network: Network, graph: csr_matrix, starts: Sequence[tuple[int, float]], *, limit_s: float, ways: bool
 ) -> Tree:
     """Times from a place to all nodes within a limit (see ``Ways.tree``)."""
-    nearest = sorted(_least(starts).items(), key=lambda start: start[1])[:STARTS_AT_MOST]
+    least = sorted(_least(starts).items(), key=lambda start: start[1])
+    nodes, times = [node for node, _ in least], [seconds for _, seconds in least]
     first, place = 2 * network.edges, network.nodes
     limit_s = min(limit_s, FOREVER_S)
-    with _searching:  # the place's own row is shared
-        end = first + len(nearest)
-        network.heads[first:end] = [node for node, _ in nearest]
-        graph.data[first:end] = [seconds for _, seconds in nearest]
-        network.indptr[place + 1] = end
-        try:
-            found = csgraph.dijkstra(graph, indices=place, limit=limit_s, return_predecessors=ways)
-        finally:
-            network.indptr[place + 1] = first
+    if len(least) > STARTS_AT_MOST:
+        graph = _with_starts(network, graph, nodes, times)
+        found = csgraph.dijkstra(graph, indices=place, limit=limit_s, return_predecessors=ways)
+    else:
+        with _searching:  # the place's own row is shared
+            end = first + len(least)
+            network.heads[first:end] = nodes
+            graph.data[first:end] = times
+            network.indptr[place + 1] = end
+            try:
+                found = csgraph.dijkstra(graph, indices=place, limit=limit_s, return_predecessors=ways)
+            finally:
+                network.indptr[place + 1] = first
     seconds, before = found if ways else (found, None)
     return Tree(seconds, before, limit_s)
+
+
+def _with_starts(network: Network, graph: csr_matrix, nodes: Sequence[int], times: Sequence[float]) -> csr_matrix:
+    """The graph with more arcs from the place than there is room for: a copy."""
+    first = 2 * network.edges
+    indptr = network.indptr.copy()
+    indptr[network.nodes + 1] = first + len(nodes)
+    wider = csr_matrix(graph.shape)
+    wider.data = numpy.concatenate([graph.data[:first], times])
+    wider.indices = numpy.concatenate([network.heads[:first], numpy.array(nodes, dtype=numpy.int32)])
+    wider.indptr = indptr
+    return wider
 
 
 def _least(starts: Iterable[tuple[int, float]]) -> dict[int, float]:
