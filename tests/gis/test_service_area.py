@@ -101,7 +101,7 @@ def test_what_ten_minutes_reach(database: str, here: Any) -> None:
     assert not claims(one.union(other), at(2, 1))  # within the rectangle no road leads
     assert not claims(one.union(other), at(4, 0.3))
     assert one.intersection(other).area == near(0, 1e-12)
-    # along both roads for 1.25 km: 85 m to both sides where one starts, as far as one walks in 100 s, then less and less
+    # along both roads for 1.25 km: 85 m to both sides where one starts, as far as one walks in 100 s, then less
     wedges = 2 * 1250 * 100 / 1.3 * 4 / 3.6
     assert first["properties"]["area_m2"] == pytest.approx(wedges, rel=0.15)
 
