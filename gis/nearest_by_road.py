@@ -43,7 +43,7 @@ from layers.definition import Definition
 from layers.tables import view
 
 FIRST_LIMIT_S = 900.0
-JUDGED_AT_ONCE, NEARER_AT_MOST, SKIPPED_AT_MOST = 24, 100, 20
+JUDGED_AT_ONCE, NEARER_AT_MOST, SKIPPED_AT_MOST = 12, 100, 20
 SAME_S = 1.0
 """Times that differ by less are the same."""
 
@@ -203,7 +203,7 @@ class _Answer:
         count = JUDGED_AT_ONCE
         unfinished = list(layers)
         while unfinished:
-            self._judge({id(layer): self._first(layer, count) for layer in unfinished}, unfinished)
+            self._judge({id(layer): self._asked_about(layer, count) for layer in unfinished}, unfinished)
             further = []
             for layer in unfinished:
                 reached = self._first(layer, count)
@@ -213,6 +213,14 @@ class _Answer:
                 if len(layer.ranked) < layer.k and len(reached) == count:
                     further.append(layer)
             unfinished, count = further, count * 4
+
+    def _asked_about(self, layer: Layer, count: int) -> NDArray[numpy.int64]:
+        """Those that are reached first; at first also those that are nearest in a straight line."""
+        first = self._first(layer, count)
+        if layer.judged:
+            return first
+        near = layer.away_m.argpartition(layer.k)[: layer.k + 1] if len(layer.away_m) > layer.k + 1 else slice(None)
+        return numpy.union1d(first, layer.places.fid[near])
 
     def _first(self, layer: Layer, count: int) -> NDArray[numpy.int64]:
         """The items that are reached first, by number; equal times by number."""
@@ -268,7 +276,7 @@ class _Answer:
             last_m = max((layer.away_m[layer.index(fid)] for fid in layer.ranked), default=0.0)
             if len(layer.ranked) < layer.k:
                 last_m = max(last_m, float(numpy.sort(layer.away_m)[: layer.k][-1:].sum()))
-            nearer = numpy.flatnonzero(layer.away_m <= last_m * 1.01)
+            nearer = numpy.flatnonzero(layer.away_m <= last_m)
             nearer = nearer[numpy.argsort(layer.away_m[nearer], kind="stable")][:NEARER_AT_MOST]
             wanted[id(layer)] = layer.places.fid[numpy.union1d(nearer, self._if_open(layer))]
         self._judge(wanted, layers)

@@ -21,6 +21,7 @@ WALK_M_S = 4 / 3.6
 """How fast one walks between a place and the road, a planning default."""
 WALK_DETOUR = 1.3
 """How much longer that walk is than the straight line, a planning default."""
+REMEMBERED_FROM, REMEMBERED_AT_MOST = 50, 32
 FOREVER_S = 1e9
 """Longer than any way. A search always has a limit: without one it would visit what cannot be reached."""
 SAME_M = 0.01
@@ -229,9 +230,29 @@ class Ways:
         -------
         array of float, shape (S,)
         """
+        return stops.best(self.times_by_ends_s(tree, stops, towards=towards))
+
+    def times_by_ends_s(self, tree: Tree, stops: Stops, *, towards: bool) -> Floats:
+        """The same by both ends of each entry of the stops, shape (K, 2)."""
         # of a search from the place, the time from an edge's ends to the stop is asked; of one towards it, the reverse
-        times = stops.ends_s(self, towards=not towards) + tree.seconds[self.network.edge_nodes[stops.edge]]
-        return stops.best(times)
+        nodes, ends = self._ends_of(stops, towards=not towards)
+        return ends + tree.seconds[nodes]
+
+    def _ends_of(self, stops: Stops, *, towards: bool) -> tuple[Ints, Floats]:
+        """The nodes of the stops' edges, and the times between them and the stops; remembered for large layers."""
+        key = (id(stops), towards)
+        kept = self._remembered.get(key)
+        if kept is None or kept[0] is not stops:
+            kept = (stops, self.network.edge_nodes[stops.edge], stops.ends_s(self, towards=towards))
+            if stops.count >= REMEMBERED_FROM:
+                if len(self._remembered) >= REMEMBERED_AT_MOST:
+                    self._remembered.clear()
+                self._remembered[key] = kept
+        return kept[1], kept[2]
+
+    @cached_property
+    def _remembered(self) -> dict[tuple[int, bool], tuple[Stops, Ints, Floats]]:
+        return {}
 
     def direct_s(self, stop: Stop, stops: Stops, *, towards: bool) -> Floats:
         """The same for stops on the edge of the place itself, along that edge alone."""
