@@ -20,8 +20,8 @@ pytestmark = pytest.mark.real_data
 PAIRS, AT_ONCE = 500, 25
 # The fire engine's rules (gis/profiles/fire_engine.toml) once more, in SQL: level ground, for no raster is there.
 EDGES = """
-SELECT fid AS id, from_node AS source, to_node AS target, s AS cost, CASE WHEN one_way = 'forward' THEN -1 ELSE s END
-    AS reverse_cost
+SELECT fid AS id, from_node AS source, to_node AS target, CASE WHEN one_way = 'backward' THEN -1 ELSE s END AS cost,
+    CASE WHEN one_way = 'forward' THEN -1 ELSE s END AS reverse_cost
 FROM (
     SELECT *, ST_Length(geom::geography) * 3.6 / least(80, CASE WHEN speed_km_h > 0 THEN speed_km_h * 0.8
         ELSE CASE class WHEN 'motorway' THEN 80 WHEN 'trunk' THEN 55 WHEN 'primary' THEN 45 WHEN 'secondary' THEN 35
