@@ -139,6 +139,8 @@ def _cut(vertices: Floats, places: Floats) -> list[Floats]:
     for segment, _, place in sorted(cuts, key=lambda cut: cut[:2]):
         piece += list(vertices[done + 1 : segment + 1])
         done = max(done, segment)
+        if len(piece) == 1 and _same(piece[0], place):  # a vertex belongs to the segment before and the one behind
+            continue
         if not _same(piece[-1], place):
             piece.append(place)
         else:
