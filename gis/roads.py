@@ -100,7 +100,7 @@ class Rows:
     """Rows of the layer of roads, N of them."""
 
     fid: NDArray[numpy.int64]
-    source: NDArray[numpy.object_]
+    source: NDArray[numpy.int64]
     ends: NDArray[numpy.int64]
     road_class: NDArray[numpy.int16]
     access: NDArray[numpy.int16]
@@ -124,6 +124,7 @@ def read(readers: Readers, known: Catalog, progress: Progress | None = None) -> 
     they cross (``gis.noding``), also by those that bear numbers.
     """
     roads = road_layer(known)
+    sources: dict[str, int] = {}
     with readers.snapshot() as cursor:
         cursor.execute(
             sql.SQL("SELECT min(fid), max(fid), count(*) FILTER (WHERE NOT {noded}), count(*) FROM {view}").format(
@@ -133,11 +134,11 @@ def read(readers: Readers, known: Catalog, progress: Progress | None = None) -> 
         first, last, loose, count = cursor.fetchone() or (None, None, 0, 0)
         if first is None or last is None:
             return _pieces([]), {"noded_rows": 0, "crossings": 0, "near_misses": {"count": 0, "examples": []}}
-        unnoded = list(_chunks(cursor, readers, known, roads, "loose", first, last)) if loose else []
+        unnoded = list(_chunks(cursor, readers, known, roads, sources, "loose", first, last)) if loose else []
         tree = shapely.STRtree(numpy.concatenate([rows.shapes for rows in unnoded])) if unnoded else None
         parts: list[Part] = []
         met: list[Rows] = []
-        for rows in _chunks(cursor, readers, known, roads, "noded", first, last):
+        for rows in _chunks(cursor, readers, known, roads, sources, "noded", first, last):
             if tree is not None:
                 hit = numpy.unique(tree.query(rows.shapes, predicate="intersects")[0])
                 met.append(rows.only(hit))
@@ -156,7 +157,8 @@ def _noded(roads: Definition) -> sql.Composable:
 
 
 def _chunks(
-    cursor: Any, readers: Readers, known: Catalog, roads: Definition, which: str, first: int, last: int
+    cursor: Any, readers: Readers, known: Catalog, roads: Definition, sources: dict[str, int], which: str, first: int,
+    last: int,
 ) -> Iterator[Rows]:  # fmt: skip
     ways = roads.ways
     assert ways is not None
@@ -173,10 +175,10 @@ def _chunks(
         )
         content = readers.lines(query, cursor)
         if content:
-            yield _parsed(content)
+            yield _parsed(content, sources)
 
 
-def _parsed(content: bytes) -> Rows:
+def _parsed(content: bytes, sources: dict[str, int]) -> Rows:
     table = pyarrow.csv.read_csv(
         io.BytesIO(content),
         read_options=pyarrow.csv.ReadOptions(column_names=NAMES, use_threads=False),
@@ -191,7 +193,7 @@ def _parsed(content: bytes) -> Rows:
     one_way = table["one_way"].to_numpy()
     return Rows(
         fid=numbers("fid", 0),
-        source=table["source"].to_numpy(),
+        source=_codes_of(table["source"], sources),
         ends=numpy.stack([numbers("from_node", 0), numbers("to_node", 0)], axis=1),
         road_class=numbers("road_class", -1),
         access=numbers("access", -1),
@@ -203,6 +205,14 @@ def _parsed(content: bytes) -> Rows:
         level=numbers("level", 0),
         shapes=shapely.from_wkb(table["shape"].to_numpy()),
     )
+
+
+def _codes_of(column: pyarrow.ChunkedArray, known: dict[str, int]) -> NDArray[numpy.int64]:
+    """Texts as numbers, the same for the same text."""
+    encoded = column.combine_chunks().dictionary_encode()
+    numbers = [known.setdefault(str(text), len(known)) for text in encoded.dictionary.to_pylist()]
+    codes: NDArray[numpy.int64] = numpy.array(numbers, dtype=numpy.int64)[encoded.indices.to_numpy()]
+    return codes
 
 
 @dataclass(frozen=True)
@@ -225,8 +235,7 @@ def _light(rows: Rows) -> Part:
 def _joined(parts: list[Part], unnoded: list[Rows], met: list[Rows]) -> tuple[Pieces, dict[str, Any]]:
     """All rows as pieces, their ends numbered."""
     report: dict[str, Any] = {"noded_rows": 0, "crossings": 0, "near_misses": {"count": 0, "examples": []}}
-    sources: dict[str, int] = {}
-    ends = [_numbered(part.rows, sources) for part in parts]
+    ends = [_numbered(part.rows) for part in parts]
     if not unnoded:
         return _pieces(list(zip(parts, ends, strict=True))), report
     loose, cut = _together(unnoded), _together(met)
@@ -246,7 +255,7 @@ def _joined(parts: list[Part], unnoded: list[Rows], met: list[Rows]) -> tuple[Pi
     }
     bare = Rows(**{**{name: getattr(rows, name) for name in rows.__dataclass_fields__}, "shapes": rows.fid[:0]})
     piece = Part(bare, rows.fid, noded.coordinates, sizes)
-    numbers = _numbered_by_place(parts, ends, cut, sources, noded.line - len(loose.fid), piece)
+    numbers = _numbered_by_place(parts, ends, cut, noded.line - len(loose.fid), piece)
     return _pieces([*zip(parts, ends, strict=True), (piece, numbers)]), report
 
 
@@ -260,25 +269,22 @@ def _together(rows: Sequence[Rows]) -> Rows:
 def _parsed_nothing() -> Rows:
     none = numpy.zeros(0)
     return Rows(
-        none.astype(numpy.int64), none.astype(object), numpy.zeros((0, 2), numpy.int64), none.astype(numpy.int16),
+        none.astype(numpy.int64), none.astype(numpy.int64), numpy.zeros((0, 2), numpy.int64), none.astype(numpy.int16),
         none.astype(numpy.int16), none.astype(numpy.int8), none.astype(numpy.float32),
         numpy.zeros((0, 3), numpy.float32), none.astype(bool), none.astype(bool), none.astype(numpy.int64),
         none.astype(object),
     )  # fmt: skip
 
 
-def _numbered(rows: Rows, sources: dict[str, int]) -> NDArray[numpy.int64]:
+def _numbered(rows: Rows) -> NDArray[numpy.int64]:
     """The numbers of the rows' end nodes, apart for each source: digests of both, never negative."""
-    names, which = numpy.unique(rows.source.astype(str), return_inverse=True)
-    code = numpy.array([sources.setdefault(str(name), len(sources)) for name in names], dtype=numpy.uint64)
-    salt = (code * numpy.uint64(0x9E3779B97F4A7C15))[which]
+    salt = rows.source.astype(numpy.uint64) * numpy.uint64(0x9E3779B97F4A7C15)
     digest = (rows.ends.astype(numpy.uint64) ^ salt[:, None]) & numpy.uint64(2**63 - 1)
     return digest.astype(numpy.int64)
 
 
 def _numbered_by_place(
-    parts: list[Part], ends: list[NDArray[numpy.int64]], cut: Rows, sources: dict[str, int],
-    of_cut: NDArray[numpy.int64], piece: Part,
+    parts: list[Part], ends: list[NDArray[numpy.int64]], cut: Rows, of_cut: NDArray[numpy.int64], piece: Part
 ) -> NDArray[numpy.int64]:  # fmt: skip
     """Numbers for the ends of pieces: of a node that bears one, when an end lies there; else a number of the place."""
     starts = numpy.concatenate([[0], numpy.cumsum(piece.sizes)])
@@ -286,7 +292,7 @@ def _numbered_by_place(
     whole = numpy.rint(places * UNITS_A_DEGREE).astype(numpy.int64)
     by_place: dict[tuple[int, int], int] = {}
     wanted = set(map(tuple, whole.reshape(-1, 2).tolist()))
-    cut_ends = _numbered(cut, sources)
+    cut_ends = _numbered(cut)
     known = [(part.coordinates, part.sizes, numbers) for part, numbers in zip(parts, ends, strict=True)]
     if len(cut.fid):
         sizes = shapely.get_num_coordinates(cut.shapes).astype(numpy.int64)
