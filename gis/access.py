@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from gis.judging import rules_of
 from gis.network import Floats, Near
 from gis.roads import Places, Situation
-from gis.service_area import demand_layers, persons_of
+from gis.service_area import demand_layers
 from gis.travel import FOREVER_S, Stop, Stops, Tree, Ways
 from layers.catalog import catalog
 from layers.database import sql
@@ -142,7 +142,7 @@ def _features(
     definition: Definition,
 ) -> list[dict[str, Any]]:  # fmt: skip
     items = here.places(definition)
-    persons = persons_of(here, demand, places.fid)
+    persons = places.persons
     name = sql.Identifier(demand.name_field) if demand.name_field else sql.SQL("NULL")
     query = sql.SQL("SELECT fid, {}, sample FROM {}").format(name, view(demand, here.readers.scope))
     known = {fid: (text, sample) for fid, text, sample in here.readers.rows(query)}

@@ -14,6 +14,7 @@ from gis.travel import FOREVER_S, Stops
 from layers.errors import InvalidValue
 
 PAIRS_AT_MOST = 10_000_000
+FEW, FIRST_LIMIT_S = 100, 900.0
 
 
 def matrix_s(here: Situation, origins: Floats, destinations: Floats, limit_s: float = FOREVER_S) -> Floats:
@@ -57,8 +58,13 @@ def matrix_s(here: Situation, origins: Floats, destinations: Floats, limit_s: fl
 def _row(here: Situation, lon: float, lat: float, stops: Stops, *, towards: bool, limit_s: float) -> Floats:
     stop = here.ways.stop(lon, lat, SNAP_AT_MOST_M)
     journey = Journey(here.ways, Passage.of(here.ways, here.mask, stop), stops, towards=towards)
-    journey.found(here.ways, journey.search(limit_s, ways_wanted=False))
-    return numpy.where(journey.seconds <= limit_s, journey.seconds, numpy.inf)
+    reach = FIRST_LIMIT_S if stops.count <= FEW else limit_s
+    while True:  # a few others may all be near: then the rest of the network need not be visited
+        reach = min(reach, limit_s)
+        journey.found(here.ways, journey.search(reach, ways_wanted=False))
+        if reach >= limit_s or (journey.seconds <= reach).all():
+            return numpy.where(journey.seconds <= reach, journey.seconds, numpy.inf)
+        reach = reach * 4 if reach < 60_000 else limit_s
 
 
 def matrix(here: Situation, origins: Sequence[Sequence[float]], destinations: Sequence[Sequence[float]],

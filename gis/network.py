@@ -24,7 +24,7 @@ Floats = NDArray[numpy.float64]
 Ints = NDArray[numpy.int32]
 Bools = NDArray[numpy.bool_]
 
-EDITION = "network 1"
+EDITION = "network 2"
 """Part of the name of a folder of arrays: another one when the same rows make other arrays."""
 UNITS_A_DEGREE = 10_000_000
 """Coordinates are whole numbers of 1e-7 degrees: 1 cm."""
@@ -105,6 +105,8 @@ class Network:
         As of the pieces.
     edge_starts, coordinates
         As of the pieces; coordinates as int32, 1e-7 degrees.
+    edge_boxes : array of int32, shape (E, 4)
+        West, south, east, north of each edge, 1e-7 degrees.
     boxes : array of int32, shape (ceil(E / 16), 4)
         West, south, east, north of 16 edges each, 1e-7 degrees.
     indptr : array of int32, shape (N + 2,)
@@ -129,6 +131,7 @@ class Network:
     edge_raised: Bools
     edge_starts: NDArray[numpy.int64]
     coordinates: Ints
+    edge_boxes: Ints
     boxes: Ints
     indptr: Ints
     heads: Ints
@@ -237,25 +240,43 @@ class Network:
         _, nearest = cKDTree(at * plane).query(places * plane)
         bound = numpy.minimum(numpy.hypot(*((at[nearest] - places) * scale).T) + 0.01, at_most_m)
         reach = bound[:, None] / scale
-        boxes: Any = shapely.box(*(self.boxes.T / UNITS_A_DEGREE))
-        tree = shapely.STRtree(boxes)
         squares = shapely.box(*(places - reach).T, *(places + reach).T)
         for first in range(0, len(places), PLACES_AT_ONCE):
-            place, chunk = tree.query(squares[first : first + PLACES_AT_ONCE])
-            self._measure(place + first, chunk, places, scale, usable, edge, offset, distance)
+            place, chunk = self._box_tree.query(squares[first : first + PLACES_AT_ONCE])
+            place += first
+            owner, pair_edge = self._within_bound(place, chunk, places, reach, usable)
+            self._measure(place[owner], pair_edge, places, scale, edge, offset, distance)
         edge[distance > at_most_m] = -1
         return edge, offset, distance
 
+    @cached_property
+    def _box_tree(self) -> shapely.STRtree:
+        boxes: Any = shapely.box(*(self.boxes.T / UNITS_A_DEGREE))
+        return shapely.STRtree(boxes)
+
+    def _within_bound(
+        self, place: NDArray[numpy.int64], chunk: NDArray[numpy.int64], places: Floats, reach: Floats, usable: Bools
+    ) -> tuple[NDArray[numpy.int64], NDArray[numpy.int64]]:  # fmt: skip
+        """Of pairs of places and boxes of sixteen: the usable edges whose own box lies within the place's reach."""
+        edges = (chunk[:, None] * CHUNK + numpy.arange(CHUNK)).ravel()
+        pair = numpy.repeat(numpy.arange(len(chunk)), CHUNK)
+        keep = edges < self.edges
+        edges, pair = edges[keep], pair[keep]
+        low = (places - reach)[place] * UNITS_A_DEGREE
+        high = (places + reach)[place] * UNITS_A_DEGREE
+        box = self.edge_boxes[edges]
+        keep = usable[edges]
+        for axis in (0, 1):
+            keep &= (box[:, axis] <= high[pair, axis]) & (box[:, axis + 2] >= low[pair, axis])
+        return pair[keep], edges[keep]
+
     def _measure(
-        self, place: NDArray[numpy.int64], chunk: NDArray[numpy.int64], places: Floats, scale: Floats, usable: Bools,
+        self, pair_place: NDArray[numpy.int64], pair_edge: NDArray[numpy.int64], places: Floats, scale: Floats,
         edge: NDArray[numpy.int64], offset: Floats, distance: Floats,
     ) -> None:  # fmt: skip
-        """Measure pairs of places and boxes of edges; what is nearer than before is written to the last three."""
-        pair_edge = (chunk[:, None] * CHUNK + numpy.arange(CHUNK)).ravel()
-        pair_place = numpy.repeat(place, CHUNK)
-        keep = pair_edge < self.edges
-        keep[keep] = usable[pair_edge[keep]]
-        pair_edge, pair_place = pair_edge[keep], pair_place[keep]
+        """Measure pairs of places and edges; what is nearest is written to the last three."""
+        if len(pair_edge) == 0:
+            return
         sizes = self.edge_starts[pair_edge + 1] - self.edge_starts[pair_edge] - 1
         owner = numpy.repeat(numpy.arange(len(pair_edge)), sizes)
         firsts = numpy.cumsum(sizes) - sizes
@@ -388,6 +409,7 @@ def build(pieces: Pieces) -> Network:
         edge_raised=pieces.raised[order],
         edge_starts=new_starts.astype(numpy.int64),
         coordinates=whole[picked],
+        edge_boxes=boxes[order],
         boxes=_united(boxes[order]),
         indptr=indptr,
         heads=heads,

@@ -73,6 +73,9 @@ SELECT l.layer, (SELECT c.version FROM {log} AS c WHERE c.layer = l.layer ORDER 
     (SELECT c.recorded_at FROM {log} AS c WHERE c.layer = l.layer ORDER BY c.version DESC LIMIT 1)
 FROM unnest(%s) AS l (layer)
 """
+PLACES = """
+SELECT fid, ST_X(place), ST_Y(place), persons FROM (SELECT fid, {} AS place, {} AS persons FROM {}) AS i ORDER BY fid
+"""
 Stamp = tuple[int, datetime] | None
 """The last version of the log about a layer, and when it was recorded; None when there is none."""
 Progress = Callable[[float], None]
@@ -352,12 +355,13 @@ class Known:
 
 @dataclass(frozen=True)
 class Places:
-    """The items of a layer as places beside the network."""
+    """The items of a layer as places beside the network, and how many people live there, NaN where that is unknown."""
 
     stamp: Stamp
     fid: NDArray[numpy.int64]
     at: Floats
     stops: Stops
+    persons: Floats
 
 
 @dataclass(frozen=True)
@@ -582,13 +586,18 @@ class Roads:
         before = known.stops.get(key)
         if before is not None and before.stamp == stamp:
             return before
-        query = sql.SQL("SELECT fid, ST_X(p), ST_Y(p) FROM (SELECT fid, {} AS p FROM {}) AS i ORDER BY fid").format(
-            sql.SQL("geom" if definition.dimension == 0 else "ST_PointOnSurface(geom)"), view(definition, readers.scope)
+        query = sql.SQL(
+            "SELECT fid, ST_X(p), ST_Y(p), persons FROM (SELECT fid, {} AS p, {} AS persons FROM {}) AS i ORDER BY fid"
         )
-        table = numpy.array(readers.rows(query), dtype=float).reshape(-1, 3)
-        fid, at = table[:, 0].astype(numpy.int64), table[:, 1:]
+        query = query.format(
+            sql.SQL("geom" if definition.dimension == 0 else "ST_PointOnSurface(geom)"),
+            sql.SQL("NULL::float8") if definition.demand is None else sql.Identifier(definition.demand),
+            view(definition, readers.scope),
+        )
+        table = numpy.array(readers.rows(query), dtype=float).reshape(-1, 4)
+        fid, at = table[:, 0].astype(numpy.int64), table[:, 1:3]
         stops = _placed(ways, fid, at, before)
-        known.stops[key] = Places(stamp, fid, at, stops)
+        known.stops[key] = Places(stamp, fid, at, stops, table[:, 3])
         return known.stops[key]
 
 

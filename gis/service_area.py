@@ -19,10 +19,8 @@ from gis.network import UNITS_A_DEGREE, Floats, metres_a_degree
 from gis.roads import SNAP_AT_MOST_M, Situation
 from gis.travel import WALK_DETOUR, WALK_M_S, Stop, Stops, Tree, Ways
 from layers.catalog import catalog
-from layers.database import sql
 from layers.definition import Definition
 from layers.errors import InvalidValue
-from layers.tables import view
 
 Travel = Literal["from_place", "to_place"]
 BANDS_S = (300.0, 600.0, 900.0)
@@ -261,7 +259,7 @@ def _people(
             journey.found(here.ways, journey.tree)
             least = numpy.minimum(least, journey.seconds)
         seconds.append(least)
-        persons.append(persons_of(here, definition, places.fid))
+        persons.append(places.persons)
     every_s = numpy.concatenate(seconds) if seconds else numpy.zeros(0)
     every_p = numpy.concatenate(persons) if persons else numpy.zeros(0)
     which = numpy.searchsorted(numpy.asarray(bands), every_s, side="left")
@@ -272,16 +270,6 @@ def _people(
 def demand_layers() -> list[Definition]:
     """The layers of places where people live."""
     return [definition for definition in catalog().values() if definition.demand is not None]
-
-
-def persons_of(here: Situation, definition: Definition, fids: NDArray[numpy.int64]) -> Floats:
-    """The people of items, NaN where they are not known; in the order of the numbers."""
-    assert definition.demand is not None
-    query = sql.SQL("SELECT fid, {} FROM {} ORDER BY fid").format(
-        sql.Identifier(definition.demand), view(definition, here.readers.scope)
-    )
-    known = {fid: numpy.nan if persons is None else float(persons) for fid, persons in here.readers.rows(query)}
-    return numpy.array([known.get(int(fid), numpy.nan) for fid in fids], dtype=float)
 
 
 def _count(persons: Floats) -> dict[str, Any]:

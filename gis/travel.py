@@ -22,6 +22,7 @@ WALK_M_S = 4 / 3.6
 WALK_DETOUR = 1.3
 """How much longer that walk is than the straight line, a planning default."""
 REMEMBERED_FROM, REMEMBERED_AT_MOST = 50, 32
+ONE_BY_ONE_AT_MOST = 300
 FOREVER_S = 1e9
 """Longer than any way. A search always has a limit: without one it would visit what cannot be reached."""
 SAME_M = 0.01
@@ -192,6 +193,8 @@ class Ways:
 
     def stops(self, places: Floats, at_most_m: float) -> Stops:
         """Many places beside the network, of shape (S, 2): longitude and latitude, degrees."""
+        if len(places) <= ONE_BY_ONE_AT_MOST:
+            return Stops.of([self.stop(float(lon), float(lat), at_most_m) for lon, lat in places])
         edge, offset, distance = self.network.near_many(places, self.usable, at_most_m)
         found = numpy.flatnonzero(edge >= 0)
         aside = found[~self.in_main_part[edge[found]]]
