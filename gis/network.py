@@ -302,14 +302,19 @@ class Network:
         offset[found] = share * self.edge_length_m[pair_edge[pair]]
 
     def within(self, west: float, south: float, east: float, north: float) -> NDArray[numpy.int64]:
-        """The edges in boxes that meet a box given in degrees: all edges that touch it, and some more."""
+        """The edges whose own box meets a box given in degrees: all edges that touch it, and some more."""
         box = numpy.array([west, south, east, north]) * UNITS_A_DEGREE
-        meets = (
-            (self.boxes[:, 0] <= box[2]) & (self.boxes[:, 2] >= box[0])
-            & (self.boxes[:, 1] <= box[3]) & (self.boxes[:, 3] >= box[1])
-        )  # fmt: skip
-        edges = (numpy.flatnonzero(meets)[:, None] * CHUNK + numpy.arange(CHUNK)).ravel()
-        return edges[edges < self.edges]
+        chunks = numpy.flatnonzero(_meet(self.boxes, box))
+        edges = (chunks[:, None] * CHUNK + numpy.arange(CHUNK)).ravel()
+        edges = edges[edges < self.edges]
+        return edges[_meet(self.edge_boxes[edges], box)]
+
+    def lines(self, edges: NDArray[numpy.int64]) -> tuple[Floats, NDArray[numpy.int64]]:
+        """Longitude and latitude of the vertices of edges, degrees, and which edge in the list each belongs to."""
+        sizes = self.edge_starts[edges + 1] - self.edge_starts[edges]
+        owner = numpy.repeat(numpy.arange(len(edges)), sizes)
+        vertex = numpy.arange(len(owner)) - (numpy.cumsum(sizes) - sizes)[owner] + self.edge_starts[edges][owner]
+        return self.coordinates[vertex] / UNITS_A_DEGREE, owner
 
     # --- folders
 
@@ -332,6 +337,13 @@ class Network:
         # plain arrays over the mapped memory: numpy's own class for it makes every small operation slower
         arrays = {name: numpy.asarray(array) for name, array in arrays.items()}
         return cls(**arrays, report=json.loads((folder / "report.json").read_text(encoding="utf-8")))
+
+
+def _meet(boxes: Ints, box: Floats) -> Bools:
+    """Which boxes meet a box."""
+    east_west: Bools = (boxes[:, 0] <= box[2]) & (boxes[:, 2] >= box[0])
+    both: Bools = east_west & (boxes[:, 1] <= box[3]) & (boxes[:, 3] >= box[1])
+    return both
 
 
 def metres_a_degree(lat: float | Floats) -> tuple[Any, Any]:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from gis.journey import Journey, Passage
-from gis.network import UNITS_A_DEGREE, Floats, metres_a_degree
+from gis.network import Floats, Network, metres_a_degree
 from gis.roads import SNAP_AT_MOST_M, Situation
 from gis.travel import WALK_DETOUR, WALK_M_S, Stop, Stops, Tree, Ways
 from layers.catalog import catalog
@@ -156,7 +156,7 @@ def along_roads(ways: Ways, stop: Stop, tree: Tree, *, towards: bool, step_m: fl
         which = owner == place
         seconds[which] = _one_by_one(ways, stop, tree, int(edges[place]), share[which], towards=towards)
     keep = seconds <= tree.limit_s
-    return Reached(_places_along(network.coordinates, network.edge_starts, edges, owner, share)[keep], seconds[keep])
+    return Reached(_places_along(network, edges, owner, share)[keep], seconds[keep])
 
 
 def _share_of(times: Floats, share: Floats) -> Floats:
@@ -173,14 +173,12 @@ def _one_by_one(ways: Ways, stop: Stop, tree: Tree, edge: int, share: Floats, *,
 
 
 def _places_along(
-    coordinates: NDArray[numpy.int32], starts: NDArray[numpy.int64], edges: NDArray[numpy.int64],
-    owner: NDArray[numpy.int64], share: Floats,
+    network: Network, edges: NDArray[numpy.int64], owner: NDArray[numpy.int64], share: Floats
 ) -> Floats:  # fmt: skip
     """Longitude and latitude at shares of the lengths of edges."""
-    sizes = (starts[edges + 1] - starts[edges]).astype(int)
+    line, of_edge = network.lines(edges)
+    sizes = numpy.bincount(of_edge, minlength=len(edges))
     begins = numpy.cumsum(sizes) - sizes
-    vertex = numpy.arange(sizes.sum()) - numpy.repeat(begins, sizes) + numpy.repeat(starts[edges], sizes)
-    line = coordinates[vertex] / UNITS_A_DEGREE
     step = numpy.diff(line, axis=0)
     step[begins[1:] - 1] = 0.0
     east, north = metres_a_degree(line[1:, 1])
