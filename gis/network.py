@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import numpy
 import shapely
 from numpy.typing import NDArray
-from scipy.sparse import coo_matrix, csgraph
+from scipy.sparse import csgraph, csr_matrix
 from scipy.spatial import cKDTree
 
 Floats = NDArray[numpy.float64]
@@ -51,8 +51,8 @@ class Pieces:
         The row of each piece.
     ends : array of int64, shape (E, 2)
         Numbers of the nodes at both ends.
-    coordinates : array of float64, shape (V, 2)
-        Longitude and latitude of the vertices of all pieces, one piece after another, WGS 84, degrees.
+    coordinates : array of int32, shape (V, 2)
+        Longitude and latitude of the vertices of all pieces, one piece after another, WGS 84, 1e-7 degrees.
     starts : array of int64, shape (E + 1,)
         Where each piece begins among them, and where the last one ends.
     road_class, access : array of int16, shape (E,)
@@ -69,7 +69,7 @@ class Pieces:
 
     fid: NDArray[numpy.int64]
     ends: NDArray[numpy.int64]
-    coordinates: Floats
+    coordinates: Ints
     starts: NDArray[numpy.int64]
     road_class: NDArray[numpy.int16]
     access: NDArray[numpy.int16]
@@ -355,13 +355,18 @@ def metres_a_degree(lat: float | Floats) -> tuple[Any, Any]:
     return east, north
 
 
-def lengths_m(coordinates: Floats, starts: NDArray[numpy.int64]) -> Floats:
+def whole_units(degrees: Floats) -> Ints:
+    """Degrees as whole numbers of 1e-7 degrees."""
+    return numpy.rint(degrees * UNITS_A_DEGREE).astype(numpy.int32)
+
+
+def lengths_m(coordinates: Ints, starts: NDArray[numpy.int64]) -> Floats:
     """Lengths of lines on the ellipsoid of WGS 84, metres, shape (E,).
 
     Parameters
     ----------
-    coordinates : array of float, shape (V, 2)
-        Longitude and latitude, degrees, of all lines one after another.
+    coordinates : array of int32, shape (V, 2)
+        Longitude and latitude, 1e-7 degrees, of all lines one after another.
     starts : array of int, shape (E + 1,)
         Where each line begins among them, and where the last one ends.
 
@@ -373,7 +378,7 @@ def lengths_m(coordinates: Floats, starts: NDArray[numpy.int64]) -> Floats:
     lengths: Floats = numpy.zeros(max(len(starts) - 1, 0))
     for first in range(0, len(lengths), LINES_AT_ONCE):
         last = min(first + LINES_AT_ONCE, len(lengths))
-        line = coordinates[starts[first] : starts[last]]
+        line = coordinates[starts[first] : starts[last]] / UNITS_A_DEGREE
         at = starts[first : last + 1] - starts[first]
         step = numpy.diff(line, axis=0)
         east, north = metres_a_degree((line[1:, 1] + line[:-1, 1]) / 2)
@@ -394,7 +399,7 @@ def build(pieces: Pieces) -> Network:
     such a number would join places that no road joins.
     """
     starts = pieces.starts
-    whole = numpy.rint(pieces.coordinates * UNITS_A_DEGREE).astype(numpy.int32)
+    whole = pieces.coordinates
     lengths = lengths_m(pieces.coordinates, starts)
     first, last = whole[starts[:-1]], whole[starts[1:] - 1]
     boxes = _boxes(whole, starts)
@@ -405,7 +410,7 @@ def build(pieces: Pieces) -> Network:
     picked = numpy.repeat(starts[:-1][order] - new_starts[:-1], sizes) + numpy.arange(new_starts[-1])
     indptr, heads, arcs = _graph(nodes, len(places))
     report = {
-        **_report(pieces, nodes, lengths[order], order, len(places)),
+        **_report(pieces.fid[order], nodes, lengths[order], indptr, heads),
         "nodes_apart": {"count": len(apart), "examples": [int(pieces.fid[order][n]) for n in apart[:10]]},
     }
     return Network(
@@ -504,19 +509,19 @@ def _graph(nodes: Ints, count: int) -> tuple[Ints, Ints, Ints]:
 
 
 def _report(
-    pieces: Pieces, nodes: Ints, lengths: Floats, order: NDArray[numpy.int64], count: int
+    fid: NDArray[numpy.int64], nodes: Ints, lengths: Floats, indptr: Ints, heads: Ints
 ) -> dict[str, Any]:  # fmt: skip
     """What is noteworthy about a network: islands, arcs that are there twice, edges without length."""
-    fid = pieces.fid[order]
-    graph = coo_matrix((numpy.ones(len(nodes)), (nodes[:, 0], nodes[:, 1])), shape=(count, count))
+    count, arcs = len(indptr) - 2, 2 * len(nodes)
+    graph = csr_matrix((numpy.ones(arcs), heads[:arcs], indptr[:-1]), shape=(count, count))
     islands, labels = csgraph.connected_components(graph, directed=False) if count else (0, numpy.zeros(0, int))
     of_edge = labels[nodes[:, 0]] if len(nodes) else labels
     sizes = numpy.bincount(of_edge, minlength=max(islands, 1))
     main = int(sizes.argmax()) if len(sizes) else 0
-    pairs = numpy.sort(nodes, axis=1).astype(numpy.int64)
-    key = (pairs[:, 0] * count + pairs[:, 1]) * 1_000_000 + numpy.rint(lengths).astype(numpy.int64) % 1_000_000
-    _, where, seen = numpy.unique(key, return_index=True, return_counts=True)
-    again = numpy.setdiff1d(numpy.flatnonzero(numpy.isin(key, key[where[seen > 1]])), where)
+    key = nodes.min(axis=1).astype(numpy.int64) * max(count, 1) + nodes.max(axis=1) if len(nodes) else fid[:0]
+    order = numpy.lexsort((numpy.rint(lengths), key))
+    same = (numpy.diff(key[order]) == 0) & (numpy.diff(numpy.rint(lengths[order])) == 0)
+    again = numpy.sort(order[1:][same])
     dead = numpy.flatnonzero(lengths <= 0)
     outside = numpy.flatnonzero(of_edge != main)
 

@@ -29,7 +29,7 @@ import shapely
 from numpy.typing import NDArray
 
 from gis.closures import Closure, Cuts, Mask, closing, closures
-from gis.network import EDITION, ONE_WAYS, UNITS_A_DEGREE, Floats, Network, Pieces, build
+from gis.network import EDITION, ONE_WAYS, UNITS_A_DEGREE, Floats, Ints, Network, Pieces, build, whole_units
 from gis.noding import node
 from gis.profiles import DEFAULT, Profile, edge_times_s, profile
 from gis.travel import Stops, Ways
@@ -224,12 +224,12 @@ class Part:
 
     rows: Rows
     fid: NDArray[numpy.int64]
-    coordinates: Floats
+    coordinates: Ints
     sizes: NDArray[numpy.int64]
 
 
 def _light(rows: Rows) -> Part:
-    coordinates = shapely.get_coordinates(rows.shapes)
+    coordinates = whole_units(shapely.get_coordinates(rows.shapes))
     sizes = shapely.get_num_coordinates(rows.shapes).astype(numpy.int64)
     bare = Rows(**{**{name: getattr(rows, name) for name in rows.__dataclass_fields__}, "shapes": rows.fid[:0]})
     return Part(bare, rows.fid, coordinates, sizes)
@@ -257,7 +257,7 @@ def _joined(parts: list[Part], unnoded: list[Rows], met: list[Rows]) -> tuple[Pi
         },
     }
     bare = Rows(**{**{name: getattr(rows, name) for name in rows.__dataclass_fields__}, "shapes": rows.fid[:0]})
-    piece = Part(bare, rows.fid, noded.coordinates, sizes)
+    piece = Part(bare, rows.fid, whole_units(noded.coordinates), sizes)
     numbers = _numbered_by_place(parts, ends, cut, noded.line - len(loose.fid), piece)
     return _pieces([*zip(parts, ends, strict=True), (piece, numbers)]), report
 
@@ -292,19 +292,18 @@ def _numbered_by_place(
     """Numbers for the ends of pieces: of a node that bears one, when an end lies there; else a number of the place."""
     starts = numpy.concatenate([[0], numpy.cumsum(piece.sizes)])
     places = numpy.stack([piece.coordinates[starts[:-1]], piece.coordinates[starts[1:] - 1]], axis=1)
-    whole = numpy.rint(places * UNITS_A_DEGREE).astype(numpy.int64)
+    whole = places.astype(numpy.int64)
     by_place: dict[tuple[int, int], int] = {}
     wanted = set(map(tuple, whole.reshape(-1, 2).tolist()))
     cut_ends = _numbered(cut)
     known = [(part.coordinates, part.sizes, numbers) for part, numbers in zip(parts, ends, strict=True)]
     if len(cut.fid):
         sizes = shapely.get_num_coordinates(cut.shapes).astype(numpy.int64)
-        known.append((shapely.get_coordinates(cut.shapes), sizes, cut_ends))
+        known.append((whole_units(shapely.get_coordinates(cut.shapes)), sizes, cut_ends))
     for coordinates, sizes, numbers in known:
         begin = numpy.concatenate([[0], numpy.cumsum(sizes)])
         for side, at in ((0, begin[:-1]), (1, begin[1:] - 1)):
-            rounded = numpy.rint(coordinates[at] * UNITS_A_DEGREE).astype(numpy.int64).tolist()
-            for place, number in zip(map(tuple, rounded), numbers[:, side].tolist(), strict=True):
+            for place, number in zip(map(tuple, coordinates[at].tolist()), numbers[:, side].tolist(), strict=True):
                 if place in wanted:
                     by_place.setdefault(place, number)
     found = numpy.empty((len(piece.fid), 2), dtype=numpy.int64)
@@ -326,7 +325,9 @@ def _pieces(parts: Sequence[tuple[Part, NDArray[numpy.int64]]]) -> Pieces:
     return Pieces(
         fid=rows.fid,
         ends=numpy.concatenate([numbers for _, numbers in parts]) if parts else rows.ends,
-        coordinates=numpy.concatenate([part.coordinates for part, _ in parts]) if parts else numpy.zeros((0, 2)),
+        coordinates=numpy.concatenate([part.coordinates for part, _ in parts])
+        if parts
+        else numpy.zeros((0, 2), numpy.int32),
         starts=numpy.concatenate([[0], numpy.cumsum(sizes)]).astype(numpy.int64),
         road_class=rows.road_class,
         access=rows.access,
