@@ -90,6 +90,30 @@ def run(
             readers.close()
 
 
+def network(
+    profile: Annotated[str | None, typer.Option(help="Who travels: fire_engine (default), car, foot.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Read the roads into a network, and print what is noteworthy about it: islands, traps, near misses."""
+    with plain_errors():
+        from gis.roads import Roads, report
+        from layers.database import Readers
+
+        with opened() as url:
+            readers = Readers(url, size=2)
+            answer = report(Roads(readers).situation(readers, profile, None, None, wait=True))
+            readers.close()
+        if as_json:
+            print_json(answer)
+            return
+        for name, value in answer["report"].items():
+            if isinstance(value, dict):
+                number, rows = value.get("count"), value.get("examples") or value.get("edges_examples") or []
+                print(f"{name}: {number}" + (f", such as rows {', '.join(map(str, rows[:5]))}" if rows else ""))
+            else:
+                print(f"{name}: {value}")
+
+
 def _print(answer: dict[str, Any]) -> None:
     from rich.console import Console
     from rich.markup import escape
@@ -149,3 +173,4 @@ def register(app: typer.Typer) -> None:
     """Add the verbs."""
     app.command(context_settings={"ignore_unknown_options": True})(nearest)
     app.command()(run)
+    app.command()(network)

@@ -17,7 +17,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -136,17 +136,17 @@ def read(readers: Readers, known: Catalog, progress: Progress | None = None) -> 
         )
         first, last, loose, count = cursor.fetchone() or (None, None, 0, 0)
         if first is None or last is None:
-            return _pieces([]), {"noded_rows": 0, "crossings": 0, "near_misses": {"count": 0, "examples": []}}
+            return _together_pieces([]), {"noded_rows": 0, "crossings": 0, "near_misses": {"count": 0, "examples": []}}
         unnoded = list(_chunks(cursor, readers, known, roads, sources, "loose", first, last)) if loose else []
         tree = shapely.STRtree(numpy.concatenate([rows.shapes for rows in unnoded])) if unnoded else None
-        parts: list[Part] = []
+        parts: list[Pieces] = []
         met: list[Rows] = []
         for rows in _chunks(cursor, readers, known, roads, sources, "noded", first, last):
             if tree is not None:
                 hit = numpy.unique(tree.query(rows.shapes, predicate="intersects")[0])
                 met.append(rows.only(hit))
                 rows = rows.only(numpy.setdiff1d(numpy.arange(len(rows.fid)), hit))
-            parts.append(_light(rows))
+            parts.append(_noded_pieces(rows))
             if progress is not None:
                 progress(0.8 * sum(len(p.fid) for p in parts) / max(count, 1))
     return _joined(parts, unnoded, met)
@@ -218,48 +218,53 @@ def _codes_of(column: pyarrow.ChunkedArray, known: dict[str, int]) -> NDArray[nu
     return codes
 
 
-@dataclass(frozen=True)
-class Part:
-    """Rows without their geometries, whose vertices stand apart."""
+def _of_rows(rows: Rows, ends: NDArray[numpy.int64], coordinates: Ints, sizes: NDArray[numpy.int64]) -> Pieces:
+    """Rows as pieces, with the numbers of their ends."""
+    starts = numpy.concatenate([[0], numpy.cumsum(sizes)]).astype(numpy.int64)
+    return Pieces(
+        rows.fid, ends, coordinates, starts, rows.road_class, rows.access, rows.one_way, rows.speed_km_h, rows.limits,
+        rows.bridge | rows.tunnel,
+    )  # fmt: skip
 
-    rows: Rows
-    fid: NDArray[numpy.int64]
-    coordinates: Ints
-    sizes: NDArray[numpy.int64]
 
-
-def _light(rows: Rows) -> Part:
-    coordinates = whole_units(shapely.get_coordinates(rows.shapes))
+def _noded_pieces(rows: Rows) -> Pieces:
+    """Rows that bear the numbers of their nodes."""
     sizes = shapely.get_num_coordinates(rows.shapes).astype(numpy.int64)
-    bare = Rows(**{**{name: getattr(rows, name) for name in rows.__dataclass_fields__}, "shapes": rows.fid[:0]})
-    return Part(bare, rows.fid, coordinates, sizes)
+    return _of_rows(rows, _numbered(rows), whole_units(shapely.get_coordinates(rows.shapes)), sizes)
 
 
-def _joined(parts: list[Part], unnoded: list[Rows], met: list[Rows]) -> tuple[Pieces, dict[str, Any]]:
+def _joined(parts: list[Pieces], unnoded: list[Rows], met: list[Rows]) -> tuple[Pieces, dict[str, Any]]:
     """All rows as pieces, their ends numbered."""
-    report: dict[str, Any] = {"noded_rows": 0, "crossings": 0, "near_misses": {"count": 0, "examples": []}}
-    ends = [_numbered(part.rows) for part in parts]
     if not unnoded:
-        return _pieces(list(zip(parts, ends, strict=True))), report
+        return _together_pieces(parts), {
+            "noded_rows": 0, "crossings": 0, "near_misses": {"count": 0, "examples": []},
+        }  # fmt: skip
     loose, cut = _together(unnoded), _together(met)
     both = _together([loose, cut])
     known = numpy.arange(len(both.fid)) >= len(loose.fid)
-    level = both.level * 4 + both.bridge * 2 + both.tunnel
-    noded = node(both.shapes, level, known)
-    rows = both.only(noded.line)
-    sizes = numpy.diff(noded.starts)
-    report = {
+    noded = node(both.shapes, both.level * 4 + both.bridge * 2 + both.tunnel, known)
+    coordinates = whole_units(noded.coordinates)
+    every = [*parts, _noded_pieces(cut)]
+    ends = _numbered_by_place(every, noded.line - len(loose.fid), coordinates, noded.starts)
+    further = _of_rows(both.only(noded.line), ends, coordinates, numpy.diff(noded.starts))
+    missed = [int(loose.fid[number]) for number in noded.near_misses]
+    return _together_pieces([*parts, further]), {
         "noded_rows": len(loose.fid),
         "crossings": noded.crossings,
-        "near_misses": {
-            "count": len(noded.near_misses),
-            "examples": [int(loose.fid[number]) for number in noded.near_misses[:10]],
-        },
+        "near_misses": {"count": len(missed), "examples": missed[:10]},
     }
-    bare = Rows(**{**{name: getattr(rows, name) for name in rows.__dataclass_fields__}, "shapes": rows.fid[:0]})
-    piece = Part(bare, rows.fid, whole_units(noded.coordinates), sizes)
-    numbers = _numbered_by_place(parts, ends, cut, noded.line - len(loose.fid), piece)
-    return _pieces([*zip(parts, ends, strict=True), (piece, numbers)]), report
+
+
+def _together_pieces(parts: Sequence[Pieces]) -> Pieces:
+    """Pieces of several parts, one after another."""
+    every = parts or [_noded_pieces(_parsed_nothing())]
+    shift = numpy.cumsum([0, *(part.starts[-1] for part in every)])
+    starts = [numpy.zeros(1, numpy.int64), *(p.starts[1:] + at for p, at in zip(every, shift, strict=False))]
+    names = [field.name for field in fields(Pieces) if field.name != "starts"]
+    return Pieces(
+        starts=numpy.concatenate(starts),
+        **{name: numpy.concatenate([getattr(part, name) for part in every]) for name in names},
+    )
 
 
 def _together(rows: Sequence[Rows]) -> Rows:
@@ -287,55 +292,38 @@ def _numbered(rows: Rows) -> NDArray[numpy.int64]:
 
 
 def _numbered_by_place(
-    parts: list[Part], ends: list[NDArray[numpy.int64]], cut: Rows, of_cut: NDArray[numpy.int64], piece: Part
-) -> NDArray[numpy.int64]:  # fmt: skip
-    """Numbers for the ends of pieces: of a node that bears one, when an end lies there; else a number of the place."""
-    starts = numpy.concatenate([[0], numpy.cumsum(piece.sizes)])
-    places = numpy.stack([piece.coordinates[starts[:-1]], piece.coordinates[starts[1:] - 1]], axis=1)
-    whole = places.astype(numpy.int64)
+    known: Sequence[Pieces], of_cut: NDArray[numpy.int64], coordinates: Ints, starts: NDArray[numpy.int64]
+) -> NDArray[numpy.int64]:
+    """Numbers for the ends of pieces: of a node that bears one, when an end lies there; else a number of the place.
+
+    Parameters
+    ----------
+    known : sequence of Pieces
+        All that bear numbers; last of all those that were cut.
+    of_cut : array of int64, shape (P,)
+        Which of the last each piece is a part of, in their order; negative for the others.
+    coordinates, starts
+        The pieces, P of them.
+    """
+    places = numpy.stack([coordinates[starts[:-1]], coordinates[starts[1:] - 1]], axis=1).tolist()
+    wanted = {(x, y) for pair in places for x, y in pair}
     by_place: dict[tuple[int, int], int] = {}
-    wanted = set(map(tuple, whole.reshape(-1, 2).tolist()))
-    cut_ends = _numbered(cut)
-    known = [(part.coordinates, part.sizes, numbers) for part, numbers in zip(parts, ends, strict=True)]
-    if len(cut.fid):
-        sizes = shapely.get_num_coordinates(cut.shapes).astype(numpy.int64)
-        known.append((whole_units(shapely.get_coordinates(cut.shapes)), sizes, cut_ends))
-    for coordinates, sizes, numbers in known:
-        begin = numpy.concatenate([[0], numpy.cumsum(sizes)])
-        for side, at in ((0, begin[:-1]), (1, begin[1:] - 1)):
-            for place, number in zip(map(tuple, coordinates[at].tolist()), numbers[:, side].tolist(), strict=True):
-                if place in wanted:
-                    by_place.setdefault(place, number)
-    found = numpy.empty((len(piece.fid), 2), dtype=numpy.int64)
-    for row, pair in enumerate(whole.tolist()):
-        for side, (x, y) in enumerate(pair):
-            number = by_place.get((x, y))
-            # places that bear no number get negative ones, which no node bears
-            found[row, side] = number if number is not None else -1 - ((x + 1_800_000_000) * 4_000_000_000 + y)
+    for part in known:
+        for side, at in ((0, part.starts[:-1]), (1, part.starts[1:] - 1)):
+            for place, number in zip(part.coordinates[at].tolist(), part.ends[:, side].tolist(), strict=True):
+                if (place[0], place[1]) in wanted:
+                    by_place.setdefault((place[0], place[1]), number)
+    # places that bear no number get negative ones, which no node bears
+    numbers = [
+        [by_place.get((x, y), -1 - ((x + 1_800_000_000) * 4_000_000_000 + y)) for x, y in pair] for pair in places
+    ]
+    found = numpy.array(numbers, dtype=numpy.int64).reshape(-1, 2)
+    ends = known[-1].ends
     firsts = numpy.flatnonzero((of_cut >= 0) & (numpy.diff(of_cut, prepend=-1) != 0))
-    lasts = numpy.flatnonzero((of_cut >= 0) & (numpy.diff(of_cut, append=len(cut.fid)) != 0))
-    found[firsts, 0] = cut_ends[of_cut[firsts], 0]
-    found[lasts, 1] = cut_ends[of_cut[lasts], 1]
+    lasts = numpy.flatnonzero((of_cut >= 0) & (numpy.diff(of_cut, append=len(ends)) != 0))
+    found[firsts, 0] = ends[of_cut[firsts], 0]
+    found[lasts, 1] = ends[of_cut[lasts], 1]
     return found
-
-
-def _pieces(parts: Sequence[tuple[Part, NDArray[numpy.int64]]]) -> Pieces:
-    rows = _together([part.rows for part, _ in parts])
-    sizes = numpy.concatenate([part.sizes for part, _ in parts]) if parts else numpy.zeros(0, numpy.int64)
-    return Pieces(
-        fid=rows.fid,
-        ends=numpy.concatenate([numbers for _, numbers in parts]) if parts else rows.ends,
-        coordinates=numpy.concatenate([part.coordinates for part, _ in parts])
-        if parts
-        else numpy.zeros((0, 2), numpy.int32),
-        starts=numpy.concatenate([[0], numpy.cumsum(sizes)]).astype(numpy.int64),
-        road_class=rows.road_class,
-        access=rows.access,
-        one_way=rows.one_way,
-        speed_km_h=rows.speed_km_h,
-        limits=rows.limits,
-        raised=rows.bridge | rows.tunnel,
-    )
 
 
 # --- keeping
@@ -627,6 +615,27 @@ def _placed(ways: Ways, fid: NDArray[numpy.int64], at: Floats, before: Places | 
         numpy.concatenate([old.offset_m[keep], found.offset_m])[order],
         numpy.concatenate([old.walk_m[keep], found.walk_m])[order],
     )
+
+
+def report(here: Situation) -> dict[str, Any]:
+    """What is noteworthy about the network, each with its number and the rows of up to ten examples.
+
+    Returns
+    -------
+    dict
+        ``edges nodes length_km``; ``islands`` (parts that no road joins to the rest), ``duplicates`` (edges between
+        the same nodes of the same length), ``without_length``, ``nodes_apart`` (ends that bear the same number and lie
+        more than 20 m apart), ``noded_rows crossings near_misses`` (rows without numbers), ``seconds`` (of the build).
+        For the profile: ``barred`` (edges it may not use), ``traps`` (usable edges that cannot be reached from most of the
+        network, or from which it cannot be reached: one-way streets, what is barred, islands).
+    """
+    network, ways = here.known.network, here.open_ways
+    usable = ways.usable
+    trapped = numpy.flatnonzero(usable & ~ways.in_main_part)
+    told: dict[str, Any] = dict(network.report)
+    for name, edges in (("barred", numpy.flatnonzero(~usable)), ("traps", trapped)):
+        told[name] = {"count": len(edges), "examples": [int(fid) for fid in network.edge_fid[edges[:10]]]}
+    return {"report": told, "network": here.told()}
 
 
 def stamps(readers: Readers, layers: Sequence[str]) -> dict[str, Stamp]:

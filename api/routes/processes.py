@@ -15,6 +15,7 @@ from api.context import InContext
 from api.links import link
 from api.routes.collections import refuse_query
 from gis.processes import PROCESSES, process
+from gis.roads import report
 from layers.errors import InvalidValue
 
 router = APIRouter(tags=["Processes"])
@@ -57,6 +58,13 @@ def described(request: Request, process_id: str) -> Response:
         f"/processes/{found.id}/execution", "http://www.opengis.net/def/rel/ogc/1.0/execute", "Run it"
     )  # fmt: skip
     return _json(found.described() | {"links": [link(f"/processes/{found.id}", "self", found.title.en), execute]})
+
+
+@router.get("/network", summary="The road network, and what is noteworthy about it")
+def network(request: Request, context: InContext, view: InView) -> Response:
+    """Islands, one-way streets that trap, ends that nearly meet, rows that are there twice."""
+    refuse_query(request)
+    return _json(report(context.roads.situation(view.readers, None, None, None, wait=False)))
 
 
 @router.post("/processes/{process_id}/execution", summary="Run an analysis", openapi_extra=INPUTS)

@@ -78,6 +78,16 @@ def test_without_roads(database: str, client: TestClient) -> None:
     assert (answer.status_code, answer.json()["parameter"]) == (400, "by")
 
 
+def test_what_is_noteworthy_about_the_network(town: None, database: str, client: TestClient) -> None:
+    put(database, "roads", {"class": "path", "at": "LINESTRING(1 1, 1.001 1)"})
+    told = client.get("/network").json()
+    assert told["report"]["edges"] == 3
+    assert told["report"]["islands"]["count"] == 1
+    assert told["report"]["barred"]["count"] == 1
+    assert told["report"]["traps"] == {"count": 0, "examples": []}
+    assert told["network"]["profile"] == "fire_engine"
+
+
 def test_processes_are_listed_and_described(client: TestClient) -> None:
     listed = client.get("/processes").json()["processes"]
     assert [one["id"] for one in listed] == ["nearest", "matrix", "service-area", "access"]

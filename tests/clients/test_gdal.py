@@ -54,7 +54,16 @@ def test_ogr2ogr_asks_for_a_box(server: str, tmp_path: Path) -> None:
 
 @needs_gdal
 def test_ogr2ogr_asks_by_a_filter(server: str, tmp_path: Path) -> None:
-    run("ogr2ogr", "-f", "GeoJSON", "-where", "name = '避难所7'", str(tmp_path / "one.json"), f"OAPIF:{server}", "shelters")
+    run(
+        "ogr2ogr",
+        "-f",
+        "GeoJSON",
+        "-where",
+        "name = '避难所7'",
+        str(tmp_path / "one.json"),
+        f"OAPIF:{server}",
+        "shelters",
+    )
     assert len(geopandas.read_file(tmp_path / "one.json")) == 1
 
 
