@@ -418,6 +418,7 @@ class Roads:
         self._readers = readers
         self._folder = folder if folder is not None else settings().home / "network"
         self._lock = threading.Lock()
+        self._keeping = threading.RLock()
         self._renewing: threading.Thread | None = None
         self._known: Known | None = None
         self._failed: Exception | None = None
@@ -539,6 +540,10 @@ class Roads:
 
     def ways(self, known: Known, name: str, who: Profile, laid: Sequence[Closure]) -> tuple[Ways, Mask]:
         """The network as a profile may use it, with closures laid over it."""
+        with self._keeping:
+            return self._ways(known, name, who, laid)
+
+    def _ways(self, known: Known, name: str, who: Profile, laid: Sequence[Closure]) -> tuple[Ways, Mask]:
         kept = known.ways.setdefault(name, OrderedDict())
         key = tuple((closure.layer, closure.fid, closure.change) for closure in laid)
         found = kept.get(key)
@@ -571,6 +576,12 @@ class Roads:
         self, known: Known, readers: Readers, definition: Definition, ways: Ways, name: str, stamp: Stamp
     ) -> Places:
         """The items of a layer as places beside the network; those that have moved are placed anew."""
+        with self._keeping:
+            return self._places(known, readers, definition, ways, name, stamp)
+
+    def _places(
+        self, known: Known, readers: Readers, definition: Definition, ways: Ways, name: str, stamp: Stamp
+    ) -> Places:  # fmt: skip
         key = (readers.scope.schema, definition.id, name)
         before = known.stops.get(key)
         if before is not None and before.stamp == stamp:
@@ -626,8 +637,8 @@ def report(here: Situation) -> dict[str, Any]:
         ``edges nodes length_km``; ``islands`` (parts that no road joins to the rest), ``duplicates`` (edges between
         the same nodes of the same length), ``without_length``, ``nodes_apart`` (ends that bear the same number and lie
         more than 20 m apart), ``noded_rows crossings near_misses`` (rows without numbers), ``seconds`` (of the build).
-        For the profile: ``barred`` (edges it may not use), ``traps`` (usable edges that cannot be reached from most of the
-        network, or from which it cannot be reached: one-way streets, what is barred, islands).
+        For the profile: ``barred`` (edges it may not use), ``traps`` (usable edges that cannot be reached from most of
+        the network, or from which it cannot be reached: one-way streets, what is barred, islands).
     """
     network, ways = here.known.network, here.open_ways
     usable = ways.usable
