@@ -474,9 +474,10 @@ def _nodes(
     at = numpy.concatenate([first, last])
     _, where, nodes = numpy.unique(numbers, return_index=True, return_inverse=True)
     places = at[where]
-    east, north = metres_a_degree(at[:, 1] / UNITS_A_DEGREE)
-    off = (at.astype(numpy.int64) - places[nodes]) / UNITS_A_DEGREE
-    apart = numpy.flatnonzero(numpy.hypot(off[:, 0] * east, off[:, 1] * north) > APART_M)
+    moved = numpy.flatnonzero((at != places[nodes]).any(axis=1))
+    east, north = metres_a_degree(at[moved, 1] / UNITS_A_DEGREE)
+    off = (at[moved].astype(numpy.int64) - places[nodes[moved]]) / UNITS_A_DEGREE
+    apart = moved[numpy.hypot(off[:, 0] * east, off[:, 1] * north) > APART_M]
     if len(apart):
         own, inverse = numpy.unique(at[apart], axis=0, return_inverse=True)
         nodes[apart] = len(places) + inverse.ravel()
