@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 from starlette.testclient import TestClient
 
 from gis.network import metres_a_degree
+from layers.database import transaction
 from tests.gis.rows import put
 
 KM = float(1000.0 / metres_a_degree(0.0)[0])
@@ -53,6 +55,27 @@ def test_a_closure_is_seen_by_the_next_answer(town: None, database: str, client:
     assert names(answer) == ["west"]
     assert answer.json()["skipped"][0]["reason"] == "unreachable"
     assert time.monotonic() - started < 5  # no build: the figure is a benchmark's
+
+
+def test_many_ask_while_roads_are_closed_and_opened(town: None, database: str, client: TestClient) -> None:
+    assert names(client.get(NEAR)) == ["east", "west"]
+
+    def ask(number: int) -> int:
+        profile = ("fire_engine", "car", "foot")[number % 3]
+        return client.get(f"{NEAR}&profile={profile}&hazard={'landslide' if number % 2 else 'flood'}").status_code
+
+    def close(number: int) -> None:
+        x = (0.6 + number / 10) * KM
+        put(database, "road_closures", {"effect": "forbid", "at": f"LINESTRING({x} -0.001, {x} 0.001)"})
+        if number % 3 == 0:
+            with transaction(database) as cursor:
+                cursor.execute("DELETE FROM layers.road_closures")
+
+    with ThreadPoolExecutor(8) as pool:
+        closed = [pool.submit(close, number) for number in range(12)]
+        told = list(pool.map(ask, range(60)))
+    assert all(one.result() is None for one in closed)
+    assert set(told) == {200}
 
 
 @pytest.mark.parametrize(
