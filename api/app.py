@@ -26,6 +26,7 @@ from api.routes import (
     export,
     imports,
     nearest,
+    processes,
     rasters,
     search,
     service,
@@ -122,7 +123,7 @@ def create_app(url: str) -> FastAPI:
     app.state.sign_in = SignIn()
     errors.install(app)
     routes = (service, session, collections, editing, imports, export, changes, tiles, tilesets, rasters)
-    for module in (*routes, nearest, search, web):
+    for module in (*routes, nearest, processes, search, web):
         app.include_router(module.router)
     return app
 

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any, TypeVar, cast
+from typing import Any, NamedTuple, TypeVar, cast
 
 from isal import isal_zlib
 from starlette.responses import Response
@@ -62,11 +62,18 @@ TileKey = tuple[str, bytes]
 Result = TypeVar("Result")
 
 
+class Made(NamedTuple):
+    """A tile that was just made: as it is kept, and as it came from PostgreSQL."""
+
+    entry: Entry
+    content: bytes
+
+
 @dataclass
 class Work:
     """A tile that is being made, for all who ask for it meanwhile."""
 
-    task: asyncio.Task[Entry]
+    task: asyncio.Task[Made]
     asker: Asker
     waiting: int = 0
 
@@ -236,18 +243,20 @@ class FastPath:
         place = Place(*tiles.address_of(zoom, column, row))
         door = self._door(view)
         key = (path, query)
-        entry, kept = door.kept(*key), True
+        entry, content, kept = door.kept(*key), None, True
         if entry is None and self._is_unchanged(door, tag, layers, None if "as_of" in asked else place):
             known_tag = tag.decode("latin-1")
             entry = Entry(b"", known_tag, self._headers_of(known_tag, ()))
         if entry is None:
             try:
-                entry, kept = await self._made(key, door, layers, place, asked, receive), False
+                (entry, content), kept = await self._made(key, door, layers, place, asked, receive), False
             except Unavailable:
                 entry = door.tiles.get(key)
                 if entry is None:
                     raise
-        await self._send_tile(send, entry, tag, packed=packed, private=private, door=door, kept=kept, given=given)
+        await self._send_tile(
+            send, entry, tag, packed=packed, private=private, door=door, kept=kept, given=given, content=content
+        )
 
     def _is_unchanged(self, door: Door, tag: bytes, layers: tuple[str, ...], place: Place | None) -> bool:
         """Whether a tag is that of a tile which has not changed since; as far as the log was followed."""
@@ -259,7 +268,7 @@ class FastPath:
 
     async def _made(
         self, key: TileKey, door: Door, layers: tuple[str, ...], place: Place, given: dict[str, str], receive: Receive
-    ) -> Entry:
+    ) -> Made:
         """A tile made anew: once, however many ask for it; ended when all of them have gone away."""
         work = door.works.get(key)
         if work is None:
@@ -276,7 +285,7 @@ class FastPath:
                 await self._leave(work.asker)
         return await asyncio.shield(work.task)
 
-    def _done(self, door: Door, key: TileKey, task: asyncio.Task[Entry]) -> None:
+    def _done(self, door: Door, key: TileKey, task: asyncio.Task[Made]) -> None:
         work = door.works.get(key)
         if work is not None and work.task is task:
             del door.works[key]
@@ -289,7 +298,7 @@ class FastPath:
 
     async def _make(
         self, key: TileKey, door: Door, layers: tuple[str, ...], place: Place, given: dict[str, str]
-    ) -> Entry:
+    ) -> Made:
         view, known = door.view, door.view.catalog
         moment = moment_of(given["as_of"], "as_of") if "as_of" in given else None
         conditions = conditions_of(known, layers, given, view.readers.scope)
@@ -298,18 +307,13 @@ class FastPath:
                 await asyncio.wait_for(door.heard.wait(), FIRST_READ_S)
         version = door.followed.version
 
-        def make() -> tuple[bytes, tuple[str, ...]]:
+        def make() -> tuple[bytes, tuple[str, ...], bytes]:
             readers = view.readers if moment is None else view.readers.at(moment)
             made = tiles.tile(readers, known, layers, place.z, place.x, place.y, conditions)
-            return _gzipped(made.content) if made.content else b"", made.coarser
+            return made.content, made.coarser, _gzipped(made.content)
 
-        body: bytes | None = None
-        coarser: tuple[str, ...] = ()
-        if moment is None and not conditions:
-            body = await self._made_by_loop(door, layers, place)
-        if body is None:
-            body, coarser = await self._run(make)
-        assert body is not None
+        quick = await self._made_by_loop(door, layers, place) if moment is None and not conditions else None
+        content, coarser, body = quick if quick is not None else await self._run(make)
         etag = f'"{self._epoch_of(door)}-{door.followed.mark(version)}"' if version is not None else ""
         entry = Entry(
             body, etag, self._headers_of(etag, coarser), layers=layers, place=None if moment is not None else place
@@ -317,20 +321,22 @@ class FastPath:
         heard_of = version is not None and door.lost_at is None
         if heard_of and not door.followed.changed_since(version or 0, layers, entry.place):
             door.tiles.put(key, entry)
-        return entry
+        return Made(entry, content)
 
-    async def _made_by_loop(self, door: Door, layers: tuple[str, ...], place: Place) -> bytes | None:
-        """A tile that one statement answers, packed; None when it was not asked for before, or needs further steps."""
+    async def _made_by_loop(
+        self, door: Door, layers: tuple[str, ...], place: Place
+    ) -> tuple[bytes, tuple[str, ...], bytes] | None:  # fmt: skip
+        """A tile that one statement answers, as it is and packed; None when it was not asked before, or is large."""
         text = tiles.plain_text(door.view.readers, door.view.catalog, layers, place.z)
         if text is None:
             return None
         values = tiles.values_of(place.z, place.x, place.y)
-        ((content,),) = await door.readers.answer(text, values, tiles.TYPES, ASKER.get() or Asker())
-        if len(content) > tiles.BUDGET_BYTES:
+        ((found,),) = await door.readers.answer(text, values, tiles.TYPES, ASKER.get() or Asker())
+        if len(found) > tiles.BUDGET_BYTES:
             return None
-        if len(content) > PACKED_AT_ONCE_BYTES:
-            return await self._run(_gzipped, bytes(content))
-        return _gzipped(bytes(content)) if content else b""
+        content = bytes(found)
+        large = len(content) > PACKED_AT_ONCE_BYTES
+        return content, (), await self._run(_gzipped, content) if large else _gzipped(content)
 
     def _headers_of(self, etag: str, coarser: tuple[str, ...]) -> Headers:
         headers = [(b"content-type", tiles.MEDIA_TYPE.encode()), *self._tile_headers]
@@ -342,7 +348,7 @@ class FastPath:
 
     async def _send_tile(
         self, send: Send, entry: Entry, tag: bytes, *, packed: bool, private: bool, door: Door, kept: bool = True,
-        given: bool = False,
+        given: bool = False, content: bytes | None = None,
     ) -> None:  # fmt: skip
         """Send a tile; of a kept one that may have changed, how old it is.
 
@@ -350,6 +356,8 @@ class FastPath:
         ----------
         given : bool
             Whether ``send`` adds what every answer has.
+        content : bytes, optional
+            The tile as it is, when it was just made.
         """
         headers = list(entry.headers)
         headers.append(VARY_ENCODING if given else VARY_TILE)
@@ -365,7 +373,7 @@ class FastPath:
         elif packed:
             headers += [GZIP, (b"content-length", str(len(body)).encode())]
         else:
-            body = isal_zlib.decompress(body, 31)
+            body = content if content is not None else isal_zlib.decompress(body, 31)
             headers.append((b"content-length", str(len(body)).encode()))
         await send({"type": "http.response.start", "status": status, "headers": headers})
         await _send_in_parts(send, {"type": "http.response.body", "body": body})
@@ -548,6 +556,8 @@ def _parts(path: str, before: str, after: str) -> list[str]:
 
 
 def _gzipped(content: bytes) -> bytes:
-    """Gzip at its quickest."""
+    """Gzip at its quickest; of nothing, nothing."""
+    if not content:
+        return b""
     packer = isal_zlib.compressobj(1, isal_zlib.DEFLATED, 31)
     return bytes(packer.compress(content) + packer.flush())

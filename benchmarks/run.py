@@ -16,6 +16,7 @@ GROUPS = {
     "nearest": ["benchmarks.agreement", "benchmarks.nearest"],
     "store": ["benchmarks.store"],
     "tiles": ["benchmarks.tiles"],
+    "roads": ["benchmarks.roads"],
 }
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import sys
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -62,6 +65,55 @@ def nearest(
             _print(answer)
 
 
+def run(
+    process: Annotated[str, typer.Argument(help="nearest, matrix, service-area or access.")],
+    inputs: Annotated[Path, typer.Argument(help="What it is asked: a file of JSON, or - for standard input.")],
+) -> None:
+    """Run an analysis, and print its answer as JSON."""
+    with plain_errors():
+        from gis.processes import process as process_of
+        from gis.roads import Roads
+        from layers.database import Readers
+
+        found = process_of(process)
+        try:
+            text = sys.stdin.read() if str(inputs) == "-" else inputs.read_text(encoding="utf-8")
+            given = json.loads(text)
+        except (OSError, ValueError) as error:
+            raise InvalidValue(f"{inputs} cannot be read: {error}", parameter="inputs", expected="JSON") from None
+        if not isinstance(given, dict):
+            raise InvalidValue("the inputs are no JSON object", parameter="inputs", expected="{…}")
+        asked = given.get("inputs", given)
+        with opened() as url:
+            readers = Readers(url, size=2)
+            print_json(found.run(readers, Roads(readers), asked))
+            readers.close()
+
+
+def network(
+    profile: Annotated[str | None, typer.Option(help="Who travels: fire_engine (default), car, foot.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Read the roads into a network, and print what is noteworthy about it: islands, traps, near misses."""
+    with plain_errors():
+        from gis.roads import Roads, report
+        from layers.database import Readers
+
+        with opened() as url:
+            readers = Readers(url, size=2)
+            answer = report(Roads(readers).situation(readers, profile, None, None, wait=True))
+            readers.close()
+        if as_json:
+            print_json(answer)
+            return
+        for name, value in answer["report"].items():
+            if isinstance(value, dict):
+                number, rows = value.get("count"), value.get("examples") or value.get("edges_examples") or []
+                print(f"{name}: {number}" + (f", such as rows {', '.join(map(str, rows[:5]))}" if rows else ""))
+            else:
+                print(f"{name}: {value}")
+
+
 def _print(answer: dict[str, Any]) -> None:
     from rich.console import Console
     from rich.markup import escape
@@ -120,3 +172,5 @@ def _age(age_s: float | None) -> str:
 def register(app: typer.Typer) -> None:
     """Add the verbs."""
     app.command(context_settings={"ignore_unknown_options": True})(nearest)
+    app.command()(run)
+    app.command()(network)

@@ -270,7 +270,8 @@ def _inside(
     edges = network.within(low[0], low[1], high[0], high[1])
     if len(edges) == 0:
         return {}
-    lines = [shapely.linestrings(plane(network.line(int(edge)))) for edge in edges]
+    places, owner = network.lines(edges)
+    lines = shapely.linestrings(plane(places), indices=owner)
     shapely.prepare(area)
     hit = numpy.flatnonzero(shapely.intersects(area, lines))
     found = {}

@@ -128,16 +128,24 @@ class Journey:
         self.limit_s = 0.0
         self.open_s: Floats | None = None
         self._tree: Tree | None = None
+        self._by_ends: Floats = numpy.zeros((0, 2))
+        self._direct: Floats = numpy.zeros(0)
         self._open: tuple[Ways, Tree] | None = None
         self._inner: tuple[Ways, Tree] | None = None
         self._own: dict[int, Journey] = {}
 
     # --- searches
 
-    def search(self, limit_s: float, ways: Ways | None = None) -> Tree:
-        """The times within a limit from the place, or to it."""
+    def search(self, limit_s: float, ways: Ways | None = None, *, ways_wanted: bool = True) -> Tree:
+        """The times within a limit from the place, or to it; and the ways, if they are wanted."""
         ways = ways or self.ways
-        return ways.tree(self._starts(limit_s), towards=self.towards, limit_s=limit_s, ways=True)
+        return ways.tree(self._starts(limit_s), towards=self.towards, limit_s=limit_s, ways=ways_wanted)
+
+    @property
+    def tree(self) -> Tree:
+        """The search that was taken last."""
+        assert self._tree is not None
+        return self._tree
 
     def _starts(self, limit_s: float) -> list[tuple[int, float]]:
         """The nodes around the place; when it lies in closures, those where these end."""
@@ -173,10 +181,9 @@ class Journey:
         """Take the times of a search."""
         self.ways, self._tree, self.limit_s = ways, tree, tree.limit_s
         self._own.clear()
-        self.seconds = numpy.minimum(
-            ways.seconds_to(tree, self.stops, towards=self.towards),
-            ways.direct_s(self.passage.stop, self.stops, towards=self.towards),
-        )
+        self._by_ends = ways.times_by_ends_s(tree, self.stops, towards=self.towards)
+        self._direct = ways.direct_s(self.passage.stop, self.stops, towards=self.towards)
+        self.seconds = numpy.minimum(self.stops.best(self._by_ends), self._direct)
 
     def open(self, ways: Ways, stop: Stop, limit_s: float) -> Floats:
         """How long each takes as if nothing were closed."""
@@ -207,7 +214,8 @@ class Journey:
 
     def _way(self, ways: Ways, tree: Tree, index: int, *, inner: bool) -> Way:
         """From the place outwards, then turned round when one travels towards it."""
-        entry, end, through_nodes = self._best_entry(ways, tree, index)
+        known = (self._by_ends, self._direct) if tree is self._tree else None
+        entry, end, through_nodes = self._best_entry(ways, tree, index, known)
         network = ways.network
         near = self._direct_near(ways, entry) if not through_nodes else None
         parts: list[tuple[int, float, float]]
@@ -231,18 +239,23 @@ class Journey:
             parts = [(edge, finish, begin) for edge, begin, finish in reversed(parts)]
         return Way(network, parts, walked + float(self.stops.walk_m[entry]))
 
-    def _best_entry(self, ways: Ways, tree: Tree, index: int) -> tuple[int, int, bool]:
+    def _best_entry(
+        self, ways: Ways, tree: Tree, index: int, known: tuple[Floats, Floats] | None
+    ) -> tuple[int, int, bool]:  # fmt: skip
         """By which of its edges, and by which end of that, one of the others is reached; and whether by a node."""
-        first, last = numpy.searchsorted(self.stops.place, [index, index + 1])
-        part = self.stops.only(slice(first, last))
-        ends = part.ends_s(ways, towards=not self.towards)
-        times = ends + tree.seconds[ways.network.edge_nodes[part.edge]]
+        first, last = (int(n) for n in numpy.searchsorted(self.stops.place, [index, index + 1]))
+        if known is not None:
+            times, direct = known[0][first:last], float(known[1][index])
+        else:
+            part = self.stops.only(slice(first, last))
+            times = ways.times_by_ends_s(tree, part, towards=self.towards)
+            direct = float(ways.direct_s(self.passage.stop, part, towards=self.towards).min())
         best = int(times.argmin())
-        direct = ways.direct_s(self.passage.stop, part, towards=self.towards)
-        if len(direct) and direct.min() <= times.min():
-            same = [n for n, edge in enumerate(part.edge) if any(edge == near.edge for near in self.passage.stop.nears)]
-            return int(first) + same[0], 0, False
-        return int(first) + best // 2, best % 2, True
+        if direct <= times.min():
+            edges = self.stops.edge[first:last]
+            same = [n for n, edge in enumerate(edges) if any(edge == near.edge for near in self.passage.stop.nears)]
+            return first + same[0], 0, False
+        return first + best // 2, best % 2, True
 
     def _direct_near(self, ways: Ways, entry: int) -> Near | None:
         edge = int(self.stops.edge[entry])

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
 
@@ -35,19 +35,15 @@ from gis.judging import (
 )
 from gis.nearest import TYPES, Question, checked, shape_of, values_of
 from gis.network import Floats, metres_a_degree
-from gis.profiles import DEFAULT, profile
-from gis.roads import SNAP_AT_MOST_M, Places, Roads, road_layer, stamps
+from gis.roads import SNAP_AT_MOST_M, Places, Roads
 from gis.travel import FOREVER_S
 from layers.catalog import Catalog, catalog
 from layers.database import Readers, sql
 from layers.definition import Definition
-from layers.errors import InvalidValue
 from layers.tables import view
 
 FIRST_LIMIT_S = 900.0
-AHEAD = timedelta(hours=12)
-"""Closures that begin later than that are not looked at: a planning default."""
-JUDGED_AT_ONCE, NEARER_AT_MOST, SKIPPED_AT_MOST = 24, 100, 20
+JUDGED_AT_ONCE, NEARER_AT_MOST, SKIPPED_AT_MOST = 12, 100, 20
 SAME_S = 1.0
 """Times that differ by less are the same."""
 
@@ -141,27 +137,13 @@ class _Answer:
 
     def __init__(self, readers: Readers, roads: Roads, question: Question, *, wait: bool) -> None:
         self.readers = readers
-        self.roads = roads
         self.catalog = catalog()
         self.question = checked(question, self.catalog)
-        self.now = datetime.now(UTC)
-        self.at = self.question.at or self.now
-        if readers.scope.then:
-            raise InvalidValue("as_of is answered by line only", parameter="as_of", expected="by=line")
-        self.profile_id = self.question.profile or DEFAULT
-        self.who = profile(self.profile_id)
-        layer_of_roads = road_layer(self.catalog).id
-        closing = [d.id for d in self.catalog.values() if d.closes is not None]
-        self.stamps = stamps(readers, list(dict.fromkeys([layer_of_roads, *closing, *self.question.layers])))
-        self.known, self.is_last = roads.known(self.stamps[layer_of_roads], wait=wait)
-        everything = roads.closures(readers, self.catalog, self.stamps, self.question.hazard)
-        self.laid = [closure for closure in everything if closure.is_on(self.at)]
-        self.later = [c for c in everything if c.starts_at is not None and self.at < c.starts_at <= self.at + AHEAD]
-        self.ways, self.mask = roads.ways(self.known, self.profile_id, self.who, self.laid)
-        self.open_ways, _ = roads.ways(self.known, self.profile_id, self.who, ())
-        self.stop = self.ways.stop(self.question.lon, self.question.lat, SNAP_AT_MOST_M)
-        self.passage = Passage.of(self.ways, self.mask, self.stop)
-        self.starts_s = {c: (c.starts_at - self.at).total_seconds() for c in self.later if c.starts_at is not None}
+        asked = self.question
+        self.here = roads.situation(readers, asked.profile, asked.at, asked.hazard, asked.layers, wait=wait)
+        self.ways, self.cuts = self.here.ways, self.here.known.cuts
+        self.stop = self.ways.stop(asked.lon, asked.lat, SNAP_AT_MOST_M)
+        self.passage = Passage.of(self.ways, self.here.mask, self.stop)
 
     def told(self) -> dict[str, Any]:
         """The whole answer."""
@@ -179,7 +161,7 @@ class _Answer:
         self._judge_nearer(layers)
         features = [feature for layer in layers for feature in self._features(layer)]
         skipped = {layer.definition.id: self._skipped(layer) for layer in layers}
-        place, hazards = self._here()
+        place, hazards = self._around()
         return {
             "type": "FeatureCollection",
             "features": features,
@@ -189,13 +171,11 @@ class _Answer:
             "skipped_counts": {layer: len(of_layer) for layer, of_layer in skipped.items()},
             "network": self._network(),
             "query": self.question.echo(),
-            "answered_at": self.now.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+            "answered_at": datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
         }
 
     def _layer(self, definition: Definition) -> Layer:
-        places = self.roads.places(
-            self.known, self.readers, definition, self.open_ways, self.profile_id, self.stamps[definition.id]
-        )
+        places = self.here.places(definition)
         rules = rules_of(definition)
         scale = metres_a_degree(self.question.lat)
         east = (places.at[:, 0] - self.question.lon + 180) % 360 - 180
@@ -213,8 +193,8 @@ class _Answer:
                 continue
             first = of_direction[0].journey
             ways, tree = first.ways, first.search(limit_s)
-            if not towards and self.starts_s:
-                ways, tree = too_late(self.known.cuts, first, tree, self.starts_s)
+            if not towards and self.here.later_s:
+                ways, tree = too_late(self.cuts, first, tree, self.here.later_s)
             for layer in of_direction:
                 layer.journey.found(ways, tree)
 
@@ -223,7 +203,7 @@ class _Answer:
         count = JUDGED_AT_ONCE
         unfinished = list(layers)
         while unfinished:
-            self._judge({id(layer): self._first(layer, count) for layer in unfinished}, unfinished)
+            self._judge({id(layer): self._asked_about(layer, count) for layer in unfinished}, unfinished)
             further = []
             for layer in unfinished:
                 reached = self._first(layer, count)
@@ -233,6 +213,14 @@ class _Answer:
                 if len(layer.ranked) < layer.k and len(reached) == count:
                     further.append(layer)
             unfinished, count = further, count * 4
+
+    def _asked_about(self, layer: Layer, count: int) -> NDArray[numpy.int64]:
+        """Those that are reached first; at first also those that are nearest in a straight line."""
+        first = self._first(layer, count)
+        if layer.judged:
+            return first
+        near = layer.away_m.argpartition(layer.k)[: layer.k + 1] if len(layer.away_m) > layer.k + 1 else slice(None)
+        return numpy.union1d(first, layer.places.fid[near])
 
     def _first(self, layer: Layer, count: int) -> NDArray[numpy.int64]:
         """The items that are reached first, by number; equal times by number."""
@@ -251,10 +239,10 @@ class _Answer:
 
     def _in_time(self, layer: Layer, fids: list[int]) -> list[int]:
         """Of teams that come: those whose way closes before they have passed take another one, or come later."""
-        if not (layer.journey.towards and self.starts_s):
+        if not (layer.journey.towards and self.here.later_s):
             return fids
         for fid in fids[: layer.k + JUDGED_AT_ONCE]:
-            layer.journey.check(layer.index(fid), self.known.cuts, self.starts_s)
+            layer.journey.check(layer.index(fid), self.cuts, self.here.later_s)
         seconds = layer.journey.seconds
         limit = layer.journey.limit_s
         kept = [fid for fid in fids if seconds[layer.index(fid)] <= limit]
@@ -288,7 +276,7 @@ class _Answer:
             last_m = max((layer.away_m[layer.index(fid)] for fid in layer.ranked), default=0.0)
             if len(layer.ranked) < layer.k:
                 last_m = max(last_m, float(numpy.sort(layer.away_m)[: layer.k][-1:].sum()))
-            nearer = numpy.flatnonzero(layer.away_m <= last_m * 1.01)
+            nearer = numpy.flatnonzero(layer.away_m <= last_m)
             nearer = nearer[numpy.argsort(layer.away_m[nearer], kind="stable")][:NEARER_AT_MOST]
             wanted[id(layer)] = layer.places.fid[numpy.union1d(nearer, self._if_open(layer))]
         self._judge(wanted, layers)
@@ -296,10 +284,10 @@ class _Answer:
     def _if_open(self, layer: Layer) -> NDArray[numpy.int64]:
         """The items that would be reached as soon as the last one ranked if nothing were closed."""
         journey = layer.journey
-        if not self.mask.by_edge and not self.starts_s:
+        if not self.here.mask.by_edge and not self.here.later_s:
             return numpy.zeros(0, dtype=numpy.int64)
         last_s = self._last_s(layer)
-        open_s = journey.open(self.open_ways, self.stop, journey.limit_s)
+        open_s = journey.open(self.here.open_ways, self.stop, journey.limit_s)
         cut = numpy.flatnonzero((open_s <= last_s) & (open_s < journey.seconds - SAME_S))
         found: NDArray[numpy.int64] = cut[numpy.argsort(open_s[cut], kind="stable")][:NEARER_AT_MOST]
         return found
@@ -400,29 +388,21 @@ class _Answer:
     def _cut_by(self, edges: Iterable[int]) -> list[Closure]:
         """The closures on a way, those that begin later included."""
         edges = list(edges)
-        found = self.mask.on(edges)
-        if self.starts_s:
+        found = self.here.mask.on(edges)
+        if self.here.later_s:
             wanted = set(edges)
-            found += [closure for closure in self.later if wanted & self.known.cuts(closure).keys()]
+            found += [closure for closure in self.here.later_s if wanted & self.cuts(closure).keys()]
         return list(dict.fromkeys(found))
 
     def _network(self) -> dict[str, Any]:
-        """What the answer rests on."""
-        assert self.known.stamp is not None
-        left_out = ["turn_restrictions"] if self.who.turn_restrictions == "left_out" else []
-        return {
-            "profile": self.profile_id,
-            "roads_version": self.known.stamp[0],
-            "is_last": self.is_last,
-            "left_out": left_out,
-            "at": self.at.isoformat(timespec="seconds").replace("+00:00", "Z"),
-            "closures": len(self.laid),
-            "closures_later": len(self.later),
-            "walk_to_road_m": None if self.stop.walk_m is None else round(self.stop.walk_m, 1),
+        """What the answer rests on, and how the incident lies to it."""
+        walk_m = self.stop.walk_m
+        return self.here.told() | {
+            "walk_to_road_m": None if walk_m is None else round(walk_m, 1),
             "inside": [closure.evidence() for closure in self.passage.inside],
         }
 
-    def _here(self) -> tuple[Any, Any]:
+    def _around(self) -> tuple[Any, Any]:
         place, hazards = self.readers.prepared(
             _text_here(self.readers, self.catalog), (self.question.lon, self.question.lat), "float8, float8"
         )[0]

@@ -134,9 +134,14 @@ def _cut(vertices: Floats, places: Floats) -> list[Floats]:
     for place in numpy.unique(places, axis=0):
         along = numpy.clip(((place - begin) * step).sum(axis=1) / squared, 0.0, 1.0)
         away = numpy.abs(begin + along[:, None] * step - place).max(axis=1)
-        cuts += [(int(n), float(along[n]), place) for n in numpy.flatnonzero(away <= SAME_DEGREES)]
+        for number in numpy.flatnonzero(away <= SAME_DEGREES):
+            # the end of one segment is the beginning of the next
+            cuts.append((int(number), float(along[number]), place))
+            if _same(vertices[number + 1], place):
+                cuts[-1] = (int(number) + 1, 0.0, place)
     pieces, piece, done = [], [vertices[0]], 0
-    for segment, _, place in sorted(cuts, key=lambda cut: cut[:2]):
+    passed = {cut[:2]: cut for cut in cuts}
+    for segment, _, place in (passed[key] for key in sorted(passed)):
         piece += list(vertices[done + 1 : segment + 1])
         done = max(done, segment)
         if not _same(piece[-1], place):

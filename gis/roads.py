@@ -17,8 +17,8 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from datetime import datetime
+from dataclasses import dataclass, field, fields
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -29,9 +29,9 @@ import shapely
 from numpy.typing import NDArray
 
 from gis.closures import Closure, Cuts, Mask, closing, closures
-from gis.network import EDITION, ONE_WAYS, UNITS_A_DEGREE, Floats, Network, Pieces, build
+from gis.network import EDITION, ONE_WAYS, UNITS_A_DEGREE, Floats, Ints, Network, Pieces, build, whole_units
 from gis.noding import node
-from gis.profiles import Profile, edge_times_s
+from gis.profiles import DEFAULT, Profile, edge_times_s, profile
 from gis.travel import Stops, Ways
 from layers.catalog import Catalog, catalog
 from layers.database import Readers, sql
@@ -47,6 +47,8 @@ FIRST_WAIT_S = 3.0
 """How long the first question waits for the network."""
 KEPT_AT_MOST = 4
 """Ways with closures laid over them that are kept of each profile."""
+AHEAD = timedelta(hours=12)
+"""Closures that begin later than that are not looked at: a planning default."""
 SNAP_AT_MOST_M = 2000.0
 """What lies further from any road is too far away, a planning default."""
 NAMES = (
@@ -70,6 +72,9 @@ VERSIONS = """
 SELECT l.layer, (SELECT c.version FROM {log} AS c WHERE c.layer = l.layer ORDER BY c.version DESC LIMIT 1),
     (SELECT c.recorded_at FROM {log} AS c WHERE c.layer = l.layer ORDER BY c.version DESC LIMIT 1)
 FROM unnest(%s) AS l (layer)
+"""
+PLACES = """
+SELECT fid, ST_X(place), ST_Y(place), persons FROM (SELECT fid, {} AS place, {} AS persons FROM {}) AS i ORDER BY fid
 """
 Stamp = tuple[int, datetime] | None
 """The last version of the log about a layer, and when it was recorded; None when there is none."""
@@ -98,7 +103,7 @@ class Rows:
     """Rows of the layer of roads, N of them."""
 
     fid: NDArray[numpy.int64]
-    source: NDArray[numpy.object_]
+    source: NDArray[numpy.int64]
     ends: NDArray[numpy.int64]
     road_class: NDArray[numpy.int16]
     access: NDArray[numpy.int16]
@@ -122,6 +127,7 @@ def read(readers: Readers, known: Catalog, progress: Progress | None = None) -> 
     they cross (``gis.noding``), also by those that bear numbers.
     """
     roads = road_layer(known)
+    sources: dict[str, int] = {}
     with readers.snapshot() as cursor:
         cursor.execute(
             sql.SQL("SELECT min(fid), max(fid), count(*) FILTER (WHERE NOT {noded}), count(*) FROM {view}").format(
@@ -130,17 +136,17 @@ def read(readers: Readers, known: Catalog, progress: Progress | None = None) -> 
         )
         first, last, loose, count = cursor.fetchone() or (None, None, 0, 0)
         if first is None or last is None:
-            return _pieces([]), {"noded_rows": 0, "crossings": 0, "near_misses": {"count": 0, "examples": []}}
-        unnoded = list(_chunks(cursor, readers, known, roads, "loose", first, last)) if loose else []
+            return _together_pieces([]), {"noded_rows": 0, "crossings": 0, "near_misses": {"count": 0, "examples": []}}
+        unnoded = list(_chunks(cursor, readers, known, roads, sources, "loose", first, last)) if loose else []
         tree = shapely.STRtree(numpy.concatenate([rows.shapes for rows in unnoded])) if unnoded else None
-        parts: list[Part] = []
+        parts: list[Pieces] = []
         met: list[Rows] = []
-        for rows in _chunks(cursor, readers, known, roads, "noded", first, last):
+        for rows in _chunks(cursor, readers, known, roads, sources, "noded", first, last):
             if tree is not None:
                 hit = numpy.unique(tree.query(rows.shapes, predicate="intersects")[0])
                 met.append(rows.only(hit))
                 rows = rows.only(numpy.setdiff1d(numpy.arange(len(rows.fid)), hit))
-            parts.append(_light(rows))
+            parts.append(_noded_pieces(rows))
             if progress is not None:
                 progress(0.8 * sum(len(p.fid) for p in parts) / max(count, 1))
     return _joined(parts, unnoded, met)
@@ -154,7 +160,8 @@ def _noded(roads: Definition) -> sql.Composable:
 
 
 def _chunks(
-    cursor: Any, readers: Readers, known: Catalog, roads: Definition, which: str, first: int, last: int
+    cursor: Any, readers: Readers, known: Catalog, roads: Definition, sources: dict[str, int], which: str, first: int,
+    last: int,
 ) -> Iterator[Rows]:  # fmt: skip
     ways = roads.ways
     assert ways is not None
@@ -171,10 +178,10 @@ def _chunks(
         )
         content = readers.lines(query, cursor)
         if content:
-            yield _parsed(content)
+            yield _parsed(content, sources)
 
 
-def _parsed(content: bytes) -> Rows:
+def _parsed(content: bytes, sources: dict[str, int]) -> Rows:
     table = pyarrow.csv.read_csv(
         io.BytesIO(content),
         read_options=pyarrow.csv.ReadOptions(column_names=NAMES, use_threads=False),
@@ -189,7 +196,7 @@ def _parsed(content: bytes) -> Rows:
     one_way = table["one_way"].to_numpy()
     return Rows(
         fid=numbers("fid", 0),
-        source=table["source"].to_numpy(),
+        source=_codes_of(table["source"], sources),
         ends=numpy.stack([numbers("from_node", 0), numbers("to_node", 0)], axis=1),
         road_class=numbers("road_class", -1),
         access=numbers("access", -1),
@@ -203,49 +210,61 @@ def _parsed(content: bytes) -> Rows:
     )
 
 
-@dataclass(frozen=True)
-class Part:
-    """Rows without their geometries, whose vertices stand apart."""
-
-    rows: Rows
-    fid: NDArray[numpy.int64]
-    coordinates: Floats
-    sizes: NDArray[numpy.int64]
+def _codes_of(column: pyarrow.ChunkedArray, known: dict[str, int]) -> NDArray[numpy.int64]:
+    """Texts as numbers, the same for the same text."""
+    encoded = column.combine_chunks().dictionary_encode()
+    numbers = [known.setdefault(str(text), len(known)) for text in encoded.dictionary.to_pylist()]
+    codes: NDArray[numpy.int64] = numpy.array(numbers, dtype=numpy.int64)[encoded.indices.to_numpy()]
+    return codes
 
 
-def _light(rows: Rows) -> Part:
-    coordinates = shapely.get_coordinates(rows.shapes)
+def _of_rows(rows: Rows, ends: NDArray[numpy.int64], coordinates: Ints, sizes: NDArray[numpy.int64]) -> Pieces:
+    """Rows as pieces, with the numbers of their ends."""
+    starts = numpy.concatenate([[0], numpy.cumsum(sizes)]).astype(numpy.int64)
+    return Pieces(
+        rows.fid, ends, coordinates, starts, rows.road_class, rows.access, rows.one_way, rows.speed_km_h, rows.limits,
+        rows.bridge | rows.tunnel,
+    )  # fmt: skip
+
+
+def _noded_pieces(rows: Rows) -> Pieces:
+    """Rows that bear the numbers of their nodes."""
     sizes = shapely.get_num_coordinates(rows.shapes).astype(numpy.int64)
-    bare = Rows(**{**{name: getattr(rows, name) for name in rows.__dataclass_fields__}, "shapes": rows.fid[:0]})
-    return Part(bare, rows.fid, coordinates, sizes)
+    return _of_rows(rows, _numbered(rows), whole_units(shapely.get_coordinates(rows.shapes)), sizes)
 
 
-def _joined(parts: list[Part], unnoded: list[Rows], met: list[Rows]) -> tuple[Pieces, dict[str, Any]]:
+def _joined(parts: list[Pieces], unnoded: list[Rows], met: list[Rows]) -> tuple[Pieces, dict[str, Any]]:
     """All rows as pieces, their ends numbered."""
-    report: dict[str, Any] = {"noded_rows": 0, "crossings": 0, "near_misses": {"count": 0, "examples": []}}
-    sources: dict[str, int] = {}
-    ends = [_numbered(part.rows, sources) for part in parts]
     if not unnoded:
-        return _pieces(list(zip(parts, ends, strict=True))), report
+        return _together_pieces(parts), {
+            "noded_rows": 0, "crossings": 0, "near_misses": {"count": 0, "examples": []},
+        }  # fmt: skip
     loose, cut = _together(unnoded), _together(met)
     both = _together([loose, cut])
     known = numpy.arange(len(both.fid)) >= len(loose.fid)
-    level = both.level * 4 + both.bridge * 2 + both.tunnel
-    noded = node(both.shapes, level, known)
-    rows = both.only(noded.line)
-    sizes = numpy.diff(noded.starts)
-    report = {
+    noded = node(both.shapes, both.level * 4 + both.bridge * 2 + both.tunnel, known)
+    coordinates = whole_units(noded.coordinates)
+    every = [*parts, _noded_pieces(cut)]
+    ends = _numbered_by_place(every, noded.line - len(loose.fid), coordinates, noded.starts)
+    further = _of_rows(both.only(noded.line), ends, coordinates, numpy.diff(noded.starts))
+    missed = [int(loose.fid[number]) for number in noded.near_misses]
+    return _together_pieces([*parts, further]), {
         "noded_rows": len(loose.fid),
         "crossings": noded.crossings,
-        "near_misses": {
-            "count": len(noded.near_misses),
-            "examples": [int(loose.fid[number]) for number in noded.near_misses[:10]],
-        },
+        "near_misses": {"count": len(missed), "examples": missed[:10]},
     }
-    bare = Rows(**{**{name: getattr(rows, name) for name in rows.__dataclass_fields__}, "shapes": rows.fid[:0]})
-    piece = Part(bare, rows.fid, noded.coordinates, sizes)
-    numbers = _numbered_by_place(parts, ends, cut, sources, noded.line - len(loose.fid), piece)
-    return _pieces([*zip(parts, ends, strict=True), (piece, numbers)]), report
+
+
+def _together_pieces(parts: Sequence[Pieces]) -> Pieces:
+    """Pieces of several parts, one after another."""
+    every = parts or [_noded_pieces(_parsed_nothing())]
+    shift = numpy.cumsum([0, *(part.starts[-1] for part in every)])
+    starts = [numpy.zeros(1, numpy.int64), *(p.starts[1:] + at for p, at in zip(every, shift, strict=False))]
+    names = [field.name for field in fields(Pieces) if field.name != "starts"]
+    return Pieces(
+        starts=numpy.concatenate(starts),
+        **{name: numpy.concatenate([getattr(part, name) for part in every]) for name in names},
+    )
 
 
 def _together(rows: Sequence[Rows]) -> Rows:
@@ -258,72 +277,53 @@ def _together(rows: Sequence[Rows]) -> Rows:
 def _parsed_nothing() -> Rows:
     none = numpy.zeros(0)
     return Rows(
-        none.astype(numpy.int64), none.astype(object), numpy.zeros((0, 2), numpy.int64), none.astype(numpy.int16),
+        none.astype(numpy.int64), none.astype(numpy.int64), numpy.zeros((0, 2), numpy.int64), none.astype(numpy.int16),
         none.astype(numpy.int16), none.astype(numpy.int8), none.astype(numpy.float32),
         numpy.zeros((0, 3), numpy.float32), none.astype(bool), none.astype(bool), none.astype(numpy.int64),
         none.astype(object),
     )  # fmt: skip
 
 
-def _numbered(rows: Rows, sources: dict[str, int]) -> NDArray[numpy.int64]:
+def _numbered(rows: Rows) -> NDArray[numpy.int64]:
     """The numbers of the rows' end nodes, apart for each source: digests of both, never negative."""
-    names, which = numpy.unique(rows.source.astype(str), return_inverse=True)
-    code = numpy.array([sources.setdefault(str(name), len(sources)) for name in names], dtype=numpy.uint64)
-    salt = (code * numpy.uint64(0x9E3779B97F4A7C15))[which]
+    salt = rows.source.astype(numpy.uint64) * numpy.uint64(0x9E3779B97F4A7C15)
     digest = (rows.ends.astype(numpy.uint64) ^ salt[:, None]) & numpy.uint64(2**63 - 1)
     return digest.astype(numpy.int64)
 
 
 def _numbered_by_place(
-    parts: list[Part], ends: list[NDArray[numpy.int64]], cut: Rows, sources: dict[str, int],
-    of_cut: NDArray[numpy.int64], piece: Part,
-) -> NDArray[numpy.int64]:  # fmt: skip
-    """Numbers for the ends of pieces: of a node that bears one, when an end lies there; else a number of the place."""
-    starts = numpy.concatenate([[0], numpy.cumsum(piece.sizes)])
-    places = numpy.stack([piece.coordinates[starts[:-1]], piece.coordinates[starts[1:] - 1]], axis=1)
-    whole = numpy.rint(places * UNITS_A_DEGREE).astype(numpy.int64)
+    known: Sequence[Pieces], of_cut: NDArray[numpy.int64], coordinates: Ints, starts: NDArray[numpy.int64]
+) -> NDArray[numpy.int64]:
+    """Numbers for the ends of pieces: of a node that bears one, when an end lies there; else a number of the place.
+
+    Parameters
+    ----------
+    known : sequence of Pieces
+        All that bear numbers; last of all those that were cut.
+    of_cut : array of int64, shape (P,)
+        Which of the last each piece is a part of, in their order; negative for the others.
+    coordinates, starts
+        The pieces, P of them.
+    """
+    places = numpy.stack([coordinates[starts[:-1]], coordinates[starts[1:] - 1]], axis=1).tolist()
+    wanted = {(x, y) for pair in places for x, y in pair}
     by_place: dict[tuple[int, int], int] = {}
-    wanted = set(map(tuple, whole.reshape(-1, 2).tolist()))
-    cut_ends = _numbered(cut, sources)
-    known = [(part.coordinates, part.sizes, numbers) for part, numbers in zip(parts, ends, strict=True)]
-    if len(cut.fid):
-        sizes = shapely.get_num_coordinates(cut.shapes).astype(numpy.int64)
-        known.append((shapely.get_coordinates(cut.shapes), sizes, cut_ends))
-    for coordinates, sizes, numbers in known:
-        begin = numpy.concatenate([[0], numpy.cumsum(sizes)])
-        for side, at in ((0, begin[:-1]), (1, begin[1:] - 1)):
-            rounded = numpy.rint(coordinates[at] * UNITS_A_DEGREE).astype(numpy.int64).tolist()
-            for place, number in zip(map(tuple, rounded), numbers[:, side].tolist(), strict=True):
-                if place in wanted:
-                    by_place.setdefault(place, number)
-    found = numpy.empty((len(piece.fid), 2), dtype=numpy.int64)
-    for row, pair in enumerate(whole.tolist()):
-        for side, (x, y) in enumerate(pair):
-            number = by_place.get((x, y))
-            # places that bear no number get negative ones, which no node bears
-            found[row, side] = number if number is not None else -1 - ((x + 1_800_000_000) * 4_000_000_000 + y)
+    for part in known:
+        for side, at in ((0, part.starts[:-1]), (1, part.starts[1:] - 1)):
+            for place, number in zip(part.coordinates[at].tolist(), part.ends[:, side].tolist(), strict=True):
+                if (place[0], place[1]) in wanted:
+                    by_place.setdefault((place[0], place[1]), number)
+    # places that bear no number get negative ones, which no node bears
+    numbers = [
+        [by_place.get((x, y), -1 - ((x + 1_800_000_000) * 4_000_000_000 + y)) for x, y in pair] for pair in places
+    ]
+    found = numpy.array(numbers, dtype=numpy.int64).reshape(-1, 2)
+    ends = known[-1].ends
     firsts = numpy.flatnonzero((of_cut >= 0) & (numpy.diff(of_cut, prepend=-1) != 0))
-    lasts = numpy.flatnonzero((of_cut >= 0) & (numpy.diff(of_cut, append=len(cut.fid)) != 0))
-    found[firsts, 0] = cut_ends[of_cut[firsts], 0]
-    found[lasts, 1] = cut_ends[of_cut[lasts], 1]
+    lasts = numpy.flatnonzero((of_cut >= 0) & (numpy.diff(of_cut, append=len(ends)) != 0))
+    found[firsts, 0] = ends[of_cut[firsts], 0]
+    found[lasts, 1] = ends[of_cut[lasts], 1]
     return found
-
-
-def _pieces(parts: Sequence[tuple[Part, NDArray[numpy.int64]]]) -> Pieces:
-    rows = _together([part.rows for part, _ in parts])
-    sizes = numpy.concatenate([part.sizes for part, _ in parts]) if parts else numpy.zeros(0, numpy.int64)
-    return Pieces(
-        fid=rows.fid,
-        ends=numpy.concatenate([numbers for _, numbers in parts]) if parts else rows.ends,
-        coordinates=numpy.concatenate([part.coordinates for part, _ in parts]) if parts else numpy.zeros((0, 2)),
-        starts=numpy.concatenate([[0], numpy.cumsum(sizes)]).astype(numpy.int64),
-        road_class=rows.road_class,
-        access=rows.access,
-        one_way=rows.one_way,
-        speed_km_h=rows.speed_km_h,
-        limits=rows.limits,
-        raised=rows.bridge | rows.tunnel,
-    )
 
 
 # --- keeping
@@ -344,12 +344,63 @@ class Known:
 
 @dataclass(frozen=True)
 class Places:
-    """The items of a layer as places beside the network."""
+    """The items of a layer as places beside the network, and how many people live there, NaN where that is unknown."""
 
     stamp: Stamp
     fid: NDArray[numpy.int64]
     at: Floats
     stops: Stops
+    persons: Floats
+
+
+@dataclass(frozen=True)
+class Situation:
+    """The network as somebody may use it at a moment, as far as the readers may see what closes it.
+
+    Parameters
+    ----------
+    laid : list of Closure
+        What closes or slows it.
+    later_s : dict of Closure to float
+        What begins within twelve hours: in how many seconds.
+    ways, mask, open_ways
+        The network with that laid over it, what is where, and the network as if nothing were closed.
+    stamps : dict
+        The last version of the log about each layer that counts.
+    """
+
+    roads: Roads
+    readers: Readers
+    known: Known
+    is_last: bool
+    profile_id: str
+    who: Profile
+    at: datetime
+    laid: list[Closure]
+    later_s: dict[Closure, float]
+    ways: Ways
+    mask: Mask
+    open_ways: Ways
+    stamps: dict[str, Stamp]
+
+    def places(self, definition: Definition) -> Places:
+        """The items of a layer as places beside the network."""
+        return self.roads.places(
+            self.known, self.readers, definition, self.open_ways, self.profile_id, self.stamps[definition.id]
+        )
+
+    def told(self) -> dict[str, Any]:
+        """What an answer says that it rests on."""
+        assert self.known.stamp is not None
+        return {
+            "profile": self.profile_id,
+            "roads_version": self.known.stamp[0],
+            "is_last": self.is_last,
+            "left_out": ["turn_restrictions"] if self.who.turn_restrictions == "left_out" else [],
+            "at": self.at.isoformat(timespec="seconds").replace("+00:00", "Z"),
+            "closures": len(self.laid),
+            "closures_later": len(self.later_s),
+        }
 
 
 class Roads:
@@ -367,6 +418,7 @@ class Roads:
         self._readers = readers
         self._folder = folder if folder is not None else settings().home / "network"
         self._lock = threading.Lock()
+        self._keeping = threading.RLock()
         self._renewing: threading.Thread | None = None
         self._known: Known | None = None
         self._failed: Exception | None = None
@@ -423,6 +475,54 @@ class Roads:
 
     # --- what is asked of it
 
+    def situation(
+        self, readers: Readers, profile_id: str | None, at: datetime | None, hazard: str | None,
+        layers: Sequence[str] = (), *, wait: bool,
+    ) -> Situation:  # fmt: skip
+        """The network as a profile may use it at a moment.
+
+        Parameters
+        ----------
+        profile_id : str, optional
+            Who travels; None: a fire engine.
+        at : datetime, optional
+            The moment for which closures are judged; None: now.
+        hazard : str, optional
+            Code of the hazard whose zones close roads; None: none does.
+        layers : sequence of str
+            Further layers of which the last version is asked.
+        wait : bool
+            As for ``known``.
+
+        Raises
+        ------
+        InvalidValue
+            When there are no roads, or there is no such profile or hazard, or the readers look back.
+        Unavailable
+            When there is no network yet, or the database is away.
+        """
+        book = catalog()
+        if readers.scope.then:
+            raise InvalidValue("as_of is answered by line only", parameter="as_of", expected="by=line")
+        if hazard is not None and hazard not in book.codes["hazard"]:
+            expected = ", ".join(book.codes["hazard"])
+            raise InvalidValue(f"there is no hazard {hazard[:80]!r}", parameter="hazard", expected=expected)
+        name = profile_id or DEFAULT
+        who, moment = profile(name), at or datetime.now(UTC)
+        roads, closing_layers = road_layer(book).id, [d.id for d in closing(book, hazard)]
+        seen = stamps(readers, list(dict.fromkeys([roads, *closing_layers, *layers])))
+        known, is_last = self.known(seen[roads], wait=wait)
+        everything = self.closures(readers, book, seen, hazard)
+        laid = [closure for closure in everything if closure.is_on(moment)]
+        later = {
+            closure: (closure.starts_at - moment).total_seconds()
+            for closure in everything
+            if closure.starts_at is not None and moment < closure.starts_at <= moment + AHEAD
+        }
+        ways, mask = self.ways(known, name, who, laid)
+        open_ways, _ = self.ways(known, name, who, ())
+        return Situation(self, readers, known, is_last, name, who, moment, laid, later, ways, mask, open_ways, seen)
+
     def closures(
         self, readers: Readers, catalog: Catalog, stamps: dict[str, Stamp], hazard: str | None
     ) -> list[Closure]:
@@ -440,6 +540,10 @@ class Roads:
 
     def ways(self, known: Known, name: str, who: Profile, laid: Sequence[Closure]) -> tuple[Ways, Mask]:
         """The network as a profile may use it, with closures laid over it."""
+        with self._keeping:
+            return self._ways(known, name, who, laid)
+
+    def _ways(self, known: Known, name: str, who: Profile, laid: Sequence[Closure]) -> tuple[Ways, Mask]:
         kept = known.ways.setdefault(name, OrderedDict())
         key = tuple((closure.layer, closure.fid, closure.change) for closure in laid)
         found = kept.get(key)
@@ -472,17 +576,28 @@ class Roads:
         self, known: Known, readers: Readers, definition: Definition, ways: Ways, name: str, stamp: Stamp
     ) -> Places:
         """The items of a layer as places beside the network; those that have moved are placed anew."""
+        with self._keeping:
+            return self._places(known, readers, definition, ways, name, stamp)
+
+    def _places(
+        self, known: Known, readers: Readers, definition: Definition, ways: Ways, name: str, stamp: Stamp
+    ) -> Places:  # fmt: skip
         key = (readers.scope.schema, definition.id, name)
         before = known.stops.get(key)
         if before is not None and before.stamp == stamp:
             return before
-        query = sql.SQL("SELECT fid, ST_X(p), ST_Y(p) FROM (SELECT fid, {} AS p FROM {}) AS i ORDER BY fid").format(
-            sql.SQL("geom" if definition.dimension == 0 else "ST_PointOnSurface(geom)"), view(definition, readers.scope)
+        query = sql.SQL(
+            "SELECT fid, ST_X(p), ST_Y(p), persons FROM (SELECT fid, {} AS p, {} AS persons FROM {}) AS i ORDER BY fid"
         )
-        table = numpy.array(readers.rows(query), dtype=float).reshape(-1, 3)
-        fid, at = table[:, 0].astype(numpy.int64), table[:, 1:]
+        query = query.format(
+            sql.SQL("geom" if definition.dimension == 0 else "ST_PointOnSurface(geom)"),
+            sql.SQL("NULL::float8") if definition.demand is None else sql.Identifier(definition.demand),
+            view(definition, readers.scope),
+        )
+        table = numpy.array(readers.rows(query), dtype=float).reshape(-1, 4)
+        fid, at = table[:, 0].astype(numpy.int64), table[:, 1:3]
         stops = _placed(ways, fid, at, before)
-        known.stops[key] = Places(stamp, fid, at, stops)
+        known.stops[key] = Places(stamp, fid, at, stops, table[:, 3])
         return known.stops[key]
 
 
@@ -511,6 +626,27 @@ def _placed(ways: Ways, fid: NDArray[numpy.int64], at: Floats, before: Places | 
         numpy.concatenate([old.offset_m[keep], found.offset_m])[order],
         numpy.concatenate([old.walk_m[keep], found.walk_m])[order],
     )
+
+
+def report(here: Situation) -> dict[str, Any]:
+    """What is noteworthy about the network, each with its number and the rows of up to ten examples.
+
+    Returns
+    -------
+    dict
+        ``edges nodes length_km``; ``islands`` (parts that no road joins to the rest), ``duplicates`` (edges between
+        the same nodes of the same length), ``without_length``, ``nodes_apart`` (ends that bear the same number and lie
+        more than 20 m apart), ``noded_rows crossings near_misses`` (rows without numbers), ``seconds`` (of the build).
+        For the profile: ``barred`` (edges it may not use), ``traps`` (usable edges that cannot be reached from most of
+        the network, or from which it cannot be reached: one-way streets, what is barred, islands).
+    """
+    network, ways = here.known.network, here.open_ways
+    usable = ways.usable
+    trapped = numpy.flatnonzero(usable & ~ways.in_main_part)
+    told: dict[str, Any] = dict(network.report)
+    for name, edges in (("barred", numpy.flatnonzero(~usable)), ("traps", trapped)):
+        told[name] = {"count": len(edges), "examples": [int(fid) for fid in network.edge_fid[edges[:10]]]}
+    return {"report": told, "network": here.told()}
 
 
 def stamps(readers: Readers, layers: Sequence[str]) -> dict[str, Stamp]:

@@ -21,8 +21,12 @@ WALK_M_S = 4 / 3.6
 """How fast one walks between a place and the road, a planning default."""
 WALK_DETOUR = 1.3
 """How much longer that walk is than the straight line, a planning default."""
+REMEMBERED_FROM, REMEMBERED_AT_MOST = 50, 32
+ONE_BY_ONE_AT_MOST = 300
 FOREVER_S = 1e9
 """Longer than any way. A search always has a limit: without one it would visit what cannot be reached."""
+SAME_M = 0.01
+"""Places on an edge that are no further apart are the same."""
 NO_NODE = -9999
 """What scipy writes where there is no node before."""
 _searching = threading.Lock()
@@ -189,6 +193,8 @@ class Ways:
 
     def stops(self, places: Floats, at_most_m: float) -> Stops:
         """Many places beside the network, of shape (S, 2): longitude and latitude, degrees."""
+        if len(places) <= ONE_BY_ONE_AT_MOST:
+            return Stops.of([self.stop(float(lon), float(lat), at_most_m) for lon, lat in places])
         edge, offset, distance = self.network.near_many(places, self.usable, at_most_m)
         found = numpy.flatnonzero(edge >= 0)
         aside = found[~self.in_main_part[edge[found]]]
@@ -212,7 +218,7 @@ class Ways:
         Parameters
         ----------
         starts : sequence of (int, float)
-            The nodes around the place with the times until there, ``STARTS_AT_MOST`` at most.
+            The nodes around the place with the times until there.
         limit_s : float
             How far to look, seconds.
         ways : bool
@@ -227,9 +233,29 @@ class Ways:
         -------
         array of float, shape (S,)
         """
+        return stops.best(self.times_by_ends_s(tree, stops, towards=towards))
+
+    def times_by_ends_s(self, tree: Tree, stops: Stops, *, towards: bool) -> Floats:
+        """The same by both ends of each entry of the stops, shape (K, 2)."""
         # of a search from the place, the time from an edge's ends to the stop is asked; of one towards it, the reverse
-        times = stops.ends_s(self, towards=not towards) + tree.seconds[self.network.edge_nodes[stops.edge]]
-        return stops.best(times)
+        nodes, ends = self._ends_of(stops, towards=not towards)
+        return ends + tree.seconds[nodes]
+
+    def _ends_of(self, stops: Stops, *, towards: bool) -> tuple[Ints, Floats]:
+        """The nodes of the stops' edges, and the times between them and the stops; remembered for large layers."""
+        key = (id(stops), towards)
+        kept = self._remembered.get(key)
+        if kept is None or kept[0] is not stops:
+            kept = (stops, self.network.edge_nodes[stops.edge], stops.ends_s(self, towards=towards))
+            if stops.count >= REMEMBERED_FROM:
+                if len(self._remembered) >= REMEMBERED_AT_MOST:
+                    self._remembered.clear()
+                self._remembered[key] = kept
+        return kept[1], kept[2]
+
+    @cached_property
+    def _remembered(self) -> dict[tuple[int, bool], tuple[Stops, Ints, Floats]]:
+        return {}
 
     def direct_s(self, stop: Stop, stops: Stops, *, towards: bool) -> Floats:
         """The same for stops on the edge of the place itself, along that edge alone."""
@@ -244,7 +270,8 @@ class Ways:
                     continue
                 pace = along if (end >= begin) != towards else against
                 pace *= self.longer(near.edge, begin, end)
-                seconds = _part_of(pace, abs(end - begin)) + walk_s(near.distance_m + float(stops.walk_m[entry]))
+                apart = abs(end - begin) if abs(end - begin) > SAME_M else 0.0
+                seconds = _part_of(pace, apart) + walk_s(near.distance_m + float(stops.walk_m[entry]))
                 place = stops.place[entry]
                 least[place] = min(least[place], seconds)
         return least
@@ -337,20 +364,37 @@ def search(
     network: Network, graph: csr_matrix, starts: Sequence[tuple[int, float]], *, limit_s: float, ways: bool
 ) -> Tree:
     """Times from a place to all nodes within a limit (see ``Ways.tree``)."""
-    nearest = sorted(_least(starts).items(), key=lambda start: start[1])[:STARTS_AT_MOST]
+    least = sorted(_least(starts).items(), key=lambda start: start[1])
+    nodes, times = [node for node, _ in least], [seconds for _, seconds in least]
     first, place = 2 * network.edges, network.nodes
     limit_s = min(limit_s, FOREVER_S)
-    with _searching:  # the place's own row is shared
-        end = first + len(nearest)
-        network.heads[first:end] = [node for node, _ in nearest]
-        graph.data[first:end] = [seconds for _, seconds in nearest]
-        network.indptr[place + 1] = end
-        try:
-            found = csgraph.dijkstra(graph, indices=place, limit=limit_s, return_predecessors=ways)
-        finally:
-            network.indptr[place + 1] = first
+    if len(least) > STARTS_AT_MOST:
+        graph = _with_starts(network, graph, nodes, times)
+        found = csgraph.dijkstra(graph, indices=place, limit=limit_s, return_predecessors=ways)
+    else:
+        with _searching:  # the place's own row is shared
+            end = first + len(least)
+            network.heads[first:end] = nodes
+            graph.data[first:end] = times
+            network.indptr[place + 1] = end
+            try:
+                found = csgraph.dijkstra(graph, indices=place, limit=limit_s, return_predecessors=ways)
+            finally:
+                network.indptr[place + 1] = first
     seconds, before = found if ways else (found, None)
     return Tree(seconds, before, limit_s)
+
+
+def _with_starts(network: Network, graph: csr_matrix, nodes: Sequence[int], times: Sequence[float]) -> csr_matrix:
+    """The graph with more arcs from the place than there is room for: a copy."""
+    first = 2 * network.edges
+    indptr = network.indptr.copy()
+    indptr[network.nodes + 1] = first + len(nodes)
+    wider = csr_matrix(graph.shape)
+    wider.data = numpy.concatenate([graph.data[:first], times])
+    wider.indices = numpy.concatenate([network.heads[:first], numpy.array(nodes, dtype=numpy.int32)])
+    wider.indptr = indptr
+    return wider
 
 
 def _least(starts: Iterable[tuple[int, float]]) -> dict[int, float]:

@@ -65,7 +65,7 @@ Scalar = str | int | float | bool
 Problem = tuple[Keys, str]
 ValueType = TypeVar("ValueType")
 WITHHELD = ("public", "withheld")
-FOR_EVERYONE = ("map", "tiles", "nearest", "name_field", "time", "ways", "closes")
+FOR_EVERYONE = ("demand", "map", "tiles", "nearest", "name_field", "time", "ways", "closes")
 COLUMN_TYPES: dict[str, str] = {
     "text": "text",
     "integer": "bigint",
@@ -547,6 +547,7 @@ class Definition(Model):
     tiles: Tiles = Tiles()
     nearest: Nearest | None = None
     zones: Zones | None = None
+    demand: str | None = None
     ways: Ways | None = None
     closes: Closes | None = None
     time: Time | None = None
@@ -610,7 +611,7 @@ class Definition(Model):
                 yield keys, f"{name} is drawn, ranked or asked by for everyone, so it must be public"
             elif keys == ("name_field",) and field.type != "text":
                 yield keys, f"{name} is not of type text"
-            elif keys == ("tiles", "persons") and field.type not in ("integer", "number"):
+            elif keys in (("tiles", "persons"), ("demand",)) and field.type not in ("integer", "number"):
                 yield keys, f"{name} is not a number"
             elif keys == WITHHELD and field.type != "boolean":
                 yield keys, f"{name} is not of type boolean"
@@ -661,6 +662,7 @@ class Definition(Model):
         single: list[tuple[Keys, str | None]] = [
             (("name_field",), self.name_field),
             (("parent",), self.parent),
+            (("demand",), self.demand),
             (WITHHELD, self.public.withheld),
         ]
         single += [(("tiles", "fields"), name) for name in self.tiles.fields]

@@ -94,10 +94,6 @@ def test_swapped_coordinates_are_suspected(client: TestClient) -> None:
     assert "swapped?" in client.get("/nearest?lon=27&lat=105").json()["detail"]
 
 
-def test_by_road_says_what_there_is(client: TestClient) -> None:
-    assert client.get("/nearest?lon=1&lat=1&by=road").json()["expected"] == "line"
-
-
 def test_text_is_only_ever_a_value(database: str, client: TestClient) -> None:
     (depot,) = put(database, "supply_depots", {"name": "d", "at": (1, 0)})
     put(database, "stock", {"depot": depot, "item_name": "tent"})

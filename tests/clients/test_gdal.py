@@ -53,6 +53,21 @@ def test_ogr2ogr_asks_for_a_box(server: str, tmp_path: Path) -> None:
 
 
 @needs_gdal
+def test_ogr2ogr_asks_by_a_filter(server: str, tmp_path: Path) -> None:
+    run(
+        "ogr2ogr",
+        "-f",
+        "GeoJSON",
+        "-where",
+        "name = '避难所7'",
+        str(tmp_path / "one.json"),
+        f"OAPIF:{server}",
+        "shelters",
+    )
+    assert len(geopandas.read_file(tmp_path / "one.json")) == 1
+
+
+@needs_gdal
 def test_ogrinfo_reads_a_vector_tile(server: str) -> None:
     """Tile 10/811/431 spans 105.117 to 105.469° E: all 250 shelters, each in its place to a few metres."""
     told = run("ogrinfo", "-ro", "-al", "-so", f"MVT:{server}/tiles/shelters,risk_zones/10/811/431.mvt")

@@ -30,6 +30,7 @@ def test_the_pages_of_a_layer(server: str) -> None:
 def test_queryables_and_conformance(server: str) -> None:
     service = Features(server, headers=JSON)
     assert {"name", "status", "class"} <= set(service.collection_queryables("shelters")["properties"])
+    assert service.collection_items("shelters", limit=10, filter="status = 'open'")["numberMatched"] == 125
     claimed = service.conformance()["conformsTo"]
     assert "http://www.opengis.net/spec/ogcapi-features-1/1.0/conf/core" in claimed
     assert "http://www.opengis.net/spec/ogcapi-tiles-1/1.0/conf/core" in claimed

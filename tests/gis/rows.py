@@ -54,7 +54,12 @@ def square(west: float, south: float, side: float) -> str:
 
 def empty(url: str) -> None:
     """Take all rows away, which is quicker than a new database for each test."""
+    layers = sorted(catalog().values(), key=lambda d: not any(f.layer for f in d.fields.values()))
+    has_rows = sql.SQL("SELECT {0} WHERE EXISTS (SELECT FROM {1})")
     with transaction(url) as cursor:
-        for definition in sorted(catalog().values(), key=lambda d: not any(f.layer for f in d.fields.values())):
-            cursor.execute(sql.SQL("DELETE FROM {}").format(table(definition)))
+        cursor.execute(sql.SQL(" UNION ALL ").join(has_rows.format(sql.Literal(d.id), table(d)) for d in layers))
+        filled = {layer for (layer,) in cursor.fetchall()}
+        for definition in layers:
+            if definition.id in filled:  # a DELETE of nothing runs the triggers all the same
+                cursor.execute(sql.SQL("DELETE FROM {}").format(table(definition)))
         cursor.execute("DELETE FROM leeward.sources")
