@@ -36,7 +36,7 @@ from gis.judging import (
 from gis.nearest import TYPES, Question, checked, shape_of, values_of
 from gis.network import Floats, metres_a_degree
 from gis.roads import SNAP_AT_MOST_M, Places, Roads
-from gis.travel import FOREVER_S
+from gis.travel import FOREVER_S, Tree
 from layers.catalog import Catalog, catalog
 from layers.database import Readers, sql
 from layers.definition import Definition
@@ -144,12 +144,14 @@ class _Answer:
         self.ways, self.cuts = self.here.ways, self.here.known.cuts
         self.stop = self.ways.stop(asked.lon, asked.lat, SNAP_AT_MOST_M)
         self.passage = Passage.of(self.ways, self.here.mask, self.stop)
+        self._further: dict[tuple[int, float], Floats] = {}
+        self._trees: list[tuple[bool, float, Tree]] = []
 
     def told(self) -> dict[str, Any]:
         """The whole answer."""
         layers = [self._layer(self.catalog[layer]) for layer in self.question.layers]
         limit = FIRST_LIMIT_S
-        most = min(self.question.max_s if self.question.max_s is not None else FOREVER_S, FOREVER_S)
+        most = self._most_s
         unfinished = layers
         while unfinished:
             self._search(unfinished, min(limit, most))
@@ -336,10 +338,11 @@ class _Answer:
                 if seconds <= last_s or judged.distance_m < last_m:
                     found.append((judged, judged.reasons, orjson.loads(judged.evidence or "{}"), seconds))
                 continue
-            reason, evidence = self._why(layer, fid, seconds)
-            open_s = evidence.get("travel_time_open_s")
-            if judged.distance_m < last_m or (open_s is not None and open_s <= last_s):
-                found.append((judged, [reason], evidence, seconds))
+            open_s = layer.journey.open_s
+            if judged.distance_m < last_m or (open_s is not None and open_s[layer.index(fid)] <= last_s):
+                reason, evidence = self._why(layer, fid, seconds)
+                told_s = evidence["travel_time_s"]
+                found.append((judged, [reason], evidence, float("inf") if told_s is None else float(told_s)))
         found.sort(key=lambda one: (one[0].distance_m, one[0].fid))
         return [self._left_out(*one) for one in found]
 
@@ -358,29 +361,46 @@ class _Answer:
     def _why(self, layer: Layer, fid: int, seconds: float) -> tuple[str, dict[str, Any]]:
         """Why an item that fits was not ranked."""
         journey, index = layer.journey, layer.index(fid)
+        if not self._is_reached(layer, seconds) and journey.limit_s < self._most_s:
+            seconds = float(self._at_most(journey)[index])
         evidence: dict[str, Any] = {"travel_time_s": round(seconds, 1) if numpy.isfinite(seconds) else None}
         open_s = float(journey.open_s[index]) if journey.open_s is not None else float("inf")
+        reached = seconds <= self._most_s
         if numpy.isfinite(open_s) and open_s < seconds - SAME_S:
             evidence["travel_time_open_s"] = round(open_s, 1)
             cuts = self._cut_by(journey.open_edges(index))
             evidence["cut_by"] = [closure.evidence() for closure in cuts]
-            return ("unreachable" if not self._is_reached(layer, seconds) else "detour"), evidence
-        if self._is_reached(layer, seconds):
+            return ("detour" if reached else "unreachable"), evidence
+        if reached:
             return "slower", evidence
-        walk_m = layer.places.stops.walk_of(index)
-        if walk_m is None:
-            evidence["cause"] = "too_far_from_road"
-            evidence["road_within_m"] = SNAP_AT_MOST_M
+        if layer.places.stops.walk_of(index) is None:
+            evidence |= {"cause": "too_far_from_road", "road_within_m": SNAP_AT_MOST_M}
         elif not self.stop.nears:
             evidence["cause"] = "incident_too_far_from_road"
-        elif self.question.max_s is not None and journey.limit_s >= self.question.max_s:
+        elif self.question.max_s is not None and numpy.isfinite(float(self._at_most(journey, FOREVER_S)[index])):
             evidence |= {"cause": "beyond_max_s", "max_s": self.question.max_s}
-        elif journey.limit_s < FOREVER_S and layer.ranked and len(layer.ranked) == layer.k:
-            evidence["slower_than_s"] = round(journey.limit_s, 1)
-            return "slower", evidence
         else:
             evidence["cause"] = "no_road"
         return "unreachable", evidence
+
+    @property
+    def _most_s(self) -> float:
+        """The longest time that is asked for."""
+        return min(self.question.max_s if self.question.max_s is not None else FOREVER_S, FOREVER_S)
+
+    def _at_most(self, journey: Journey, limit_s: float | None = None) -> Floats:
+        """The times of a journey within a larger limit: for items that the answer did not need to reach."""
+        limit = self._most_s if limit_s is None else limit_s
+        key = (id(journey), limit)
+        if key not in self._further:
+            same = next((one for one in self._trees if one[:2] == (journey.towards, limit)), None)
+            tree = same[2] if same is not None else journey.search(limit, journey.ways, ways_wanted=False)
+            if same is None:
+                self._trees.append((journey.towards, limit, tree))
+            self._further[key] = numpy.minimum(
+                journey.ways.seconds_to(tree, journey.stops, towards=journey.towards), journey.seconds
+            )
+        return self._further[key]
 
     def _is_reached(self, layer: Layer, seconds: float) -> bool:
         return seconds <= layer.journey.limit_s

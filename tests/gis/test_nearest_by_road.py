@@ -138,6 +138,30 @@ def test_what_is_cut_off_is_unreachable(database: str, town: dict[str, int], ask
     assert [cut["effect"] for cut in evidence["cut_by"]] == ["forbid"]
 
 
+def test_a_long_detour_is_not_called_unreachable(database: str, ask: Any) -> None:
+    """Two shelters: one near, cut off but for a way of 40 km; the answer need not look that far for the other one."""
+    put(
+        database, "roads",
+        {"class": "primary", "from_node": 1, "to_node": 2, "at": line(at(0, 0), at(4, 0))},
+        {"class": "primary", "from_node": 2, "to_node": 3, "at": line(at(4, 0), at(4, 20), at(-1, 20), at(-1, 0))},
+        {"class": "primary", "from_node": 3, "to_node": 1, "at": line(at(-1, 0), at(0, 0))},
+    )  # fmt: skip
+    put(
+        database, "shelters", {"name": "east", "class": "short", "status": "open", "at": at(2.6, 0)},
+        {"name": "west", "class": "short", "status": "open", "at": at(0.5, 0)},
+    )  # fmt: skip
+    close(database, line(at(2.3, -0.1), at(2.3, 0.1)))
+    answer = ask(layers=("shelters",), k=1)
+    assert ranks(answer) == [("west", near(120))]
+    reason, evidence = left_out(answer)["east"]
+    assert reason == "detour"
+    way_m = 2000 + 1000 + 20_000 + 5000 + 20_000 + 1400
+    assert evidence["travel_time_s"] == pytest.approx(way_m / M_S, abs=2)
+    assert evidence["travel_time_open_s"] == near(48)
+    limited = ask(layers=("shelters",), k=1, max_s=600.0)
+    assert left_out(limited)["east"][0] == "unreachable"
+
+
 def test_a_slow_road_takes_longer(database: str, town: dict[str, int], ask: Any) -> None:
     close(database, line(at(2.5, 0), at(3.5, 0)), effect="slow", slow_factor=4)
     assert dict(ranks(ask()))["two"] == pytest.approx(160 + 3 * 1020 / M_S, abs=1)
