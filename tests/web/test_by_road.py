@@ -285,3 +285,34 @@ def test_phone_folds_the_question_and_fingers_can_reach_it(phone: Any) -> None:
     phone.page.get_by_role("button", name="按直线距离").tap()
     phone.until("leeward.act.state.answer.status === 'ready' && !leeward.act.state.answer.value.network")
     assert "按直线距离" in phone.page.locator(".asked summary").inner_text()
+
+
+def test_the_ground_that_is_reached_and_who_lives_there(app: Any, closing: Closing) -> None:
+    app.open(f"/?{AT}&lang=zh")
+    _ready(app)
+    app.page.locator(".reach-switch").click()
+    app.until("leeward.act.state.area.status === 'ready'")
+    app.until("leeward.map.loaded() && !leeward.map.isMoving()")
+    inputs = {"inputs": {"places": [[LON, LAT]], "bands_s": [600, 1200, 1800]}}
+    told = app.page.context.request.post(
+        f"{app.server}/processes/service-area/execution", data=inputs, headers=closing.headers
+    ).json()
+    shown = app.page.locator(".reach-band dd").all_inner_texts()
+    for text, band in zip(shown, [*(one["properties"] for one in told["features"]), told["beyond"]], strict=True):
+        if band["persons"]:
+            assert app.page.evaluate("n => leeward.act.text.t('persons_n', { n })", band["persons"]) in text
+        if band["persons"] and band["persons_unknown"]:
+            assert f"另 {band['persons_unknown']} 处不详" in text
+    drawn = app.page.evaluate(
+        "leeward.map.queryRenderedFeatures({ layers: ['reach:fill'] }).map(f => f.properties.band)"
+    )
+    assert {0, 1} <= set(drawn)
+    assert "reach=1" in app.page.evaluate("leeward.act.link")
+    app.open(app.page.evaluate("leeward.act.link"))  # sharing the link reproduces it
+    app.until("leeward.act.state.area.status === 'ready'")
+    before = app.page.evaluate("leeward.act.state.area.value.beyond.settlements")
+    route = _ranked(app)[0]["properties"]["route"]
+    closing.close({"type": "LineString", "coordinates": _across(route)})
+    app.until(f"leeward.act.state.area.value.beyond.settlements >= {before} && leeward.act.state.flashes >= 0")
+    app.page.locator(".reach-switch").click()
+    app.until("leeward.map.queryRenderedFeatures({ layers: ['reach:fill'] }).length === 0")

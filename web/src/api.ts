@@ -414,6 +414,26 @@ export const getNearest = (query: NearestQuery, signal?: AbortSignal) => get<Nea
 
 export const getNearestByRoad = (query: NearestQuery & RoadQuery, signal?: AbortSignal) => get<Nearest>("/nearest", { ...query, by: "road", route: "true" }, signal);
 
+/** The people whom a band of time reaches. */
+export interface Reached {
+  settlements: number;
+  /** As far as they are known; null when of no settlement. */
+  persons: number | null;
+  persons_unknown: number;
+}
+
+/** The ground that is reached by road, by bands of time. */
+export interface ServiceArea {
+  features: { geometry: Geometry; properties: Reached & { from_s: number; to_s: number } }[];
+  beyond: Reached;
+}
+
+/** The upper ends of the bands of a service area, seconds. */
+export const BANDS_S = [600, 1200, 1800];
+
+export const getServiceArea = async (place: Position, { profile, at }: RoadQuery, hazard: string | null, signal?: AbortSignal) =>
+  (await (await send("POST", "/processes/service-area/execution", { inputs: { places: [place], bands_s: BANDS_S, profile, at, hazard } }, {}, signal)).json()) as ServiceArea;
+
 // ---- who one is
 
 export type Right = "read" | "monitor" | "edit" | "review" | "plan" | "publish" | "administer";

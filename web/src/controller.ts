@@ -1,5 +1,5 @@
 /** What people do, and what follows: state, link, map and requests change here and nowhere else. */
-import { along, type By, getCollections, getItem, getItems, getNearest, noFilter, type Collection, type Feature, type MapCollection, type Nearest, type Profile, type Service } from "./api";
+import { along, type By, getCollections, getItem, getItems, getNearest, getServiceArea, noFilter, type Collection, type Feature, type MapCollection, type Nearest, type Profile, type Service } from "./api";
 import { askByRoad } from "./by_road";
 import { escapeInnermost } from "./edit/escape";
 import { positions, type Geometry, type Position } from "./geometry";
@@ -210,8 +210,8 @@ export class Controller {
   // ---- the link
 
   private linked(): Linked {
-    const { workspace, registry, asOf, view, incident, hazard, places, by, profile, when, tab, selected, switched, lang } = this.state;
-    return { workspace, registry, asOf, view, incident, hazard, places, by, profile, when, tab: incident && tab !== this.ranked[0]?.id ? tab : null, selected, switched, lang };
+    const { workspace, registry, asOf, view, incident, hazard, places, by, profile, when, reach, tab, selected, switched, lang } = this.state;
+    return { workspace, registry, asOf, view, incident, hazard, places, by, profile, when, reach, tab: incident && tab !== this.ranked[0]?.id ? tab : null, selected, switched, lang };
   }
 
   get link(): string {
@@ -234,7 +234,7 @@ export class Controller {
     this.set({
       workspace: linked.workspace, registry: linked.registry, asOf: linked.asOf,
       ...(relisted && { board: nothing(), rows: nothing(), chosen: [] }),
-      incident: linked.incident, hazard: linked.hazard, places: linked.places, by: linked.by, profile: linked.profile, when: linked.when, tab: linked.tab ?? this.ranked[0]?.id ?? null,
+      incident: linked.incident, hazard: linked.hazard, places: linked.places, by: linked.by, profile: linked.profile, when: linked.when, reach: linked.reach, tab: linked.tab ?? this.ranked[0]?.id ?? null,
       selected: linked.selected, switched: linked.switched, lang: linked.lang ?? lang,
     });
     if (linked.view) this.view?.jump(linked.view);
@@ -247,7 +247,7 @@ export class Controller {
     const { incident, selected } = this.state;
     if (fit) this.registry.fitList();
     if (incident) void this.ask(fit);
-    else this.set({ answer: nothing(), ranksBefore: null });
+    else this.set({ answer: nothing(), area: nothing(), ranksBefore: null });
     if (selected) void this.loadCard(selected, false);
     else this.set({ card: nothing() });
     this.redraw();
@@ -259,7 +259,7 @@ export class Controller {
 
   setIncident(incident: Position, fly = false): void {
     const at: Position = [Number(incident[0].toFixed(6)), Number(incident[1].toFixed(6))];
-    this.set({ workspace: "respond", incident: at, picking: false, selected: null, card: nothing(), answer: nothing(), ranksBefore: null, copied: null }, "push");
+    this.set({ workspace: "respond", incident: at, picking: false, selected: null, card: nothing(), answer: nothing(), area: nothing(), ranksBefore: null, copied: null }, "push");
     if (this.state.phone && this.state.sheet !== "half") this.setSheet("half");
     if (fly) this.view?.fly(at, 13);
     this.redraw();
@@ -267,7 +267,7 @@ export class Controller {
   }
 
   clearIncident(): void {
-    this.set({ incident: null, selected: null, card: nothing(), answer: nothing(), ranksBefore: null, copied: null }, "push");
+    this.set({ incident: null, selected: null, card: nothing(), answer: nothing(), area: nothing(), ranksBefore: null, copied: null }, "push");
     this.redraw();
     void this.list();
   }
@@ -299,6 +299,26 @@ export class Controller {
     void this.ask(false, "asked");
   }
 
+  /** Shows the ground that is reached by road, or puts it away. */
+  setReach(reach: boolean): void {
+    this.set({ reach, ...(!reach && { area: nothing() }) }, "replace");
+    if (reach) void this.askArea(true);
+    else this.redraw();
+  }
+
+  /** Asks for the ground that is reached from the incident, when it is to be shown. */
+  async askArea(fit = false): Promise<void> {
+    const { incident, hazard, profile, when, reach, by } = this.state;
+    if (!incident || !reach || by !== "road") return;
+    if (!(await this.request("area", (signal) => getServiceArea(incident, { profile, at: when }, hazard, signal)))) return;
+    this.redraw();
+    const area = this.state.area.value;
+    if (!area) return;
+    if (fit) this.fitTo([{ type: "Point", coordinates: incident }, ...area.features.map((one) => one.geometry)]);
+    const persons = area.features.reduce((sum, { properties }) => sum + (properties.persons ?? 0), 0);
+    this.set({ said: this.text.t("say_reach", { n: persons, m: area.features.at(-1)?.properties.to_s ? Math.round((area.features.at(-1)?.properties.to_s ?? 0) / 60) : 0 }) });
+  }
+
   setTab(tab: string): void {
     this.set({ tab, copied: null }, "replace");
     this.redraw();
@@ -312,6 +332,7 @@ export class Controller {
     if (!incident) return;
     const ranks = changed && answer.value ? ranksOf(answer.value) : null;
     const question = { lon: incident[0], lat: incident[1], hazard, places };
+    void this.askArea();
     const show = () => {
       const now = this.state.answer.value;
       if (!now) return;
@@ -582,6 +603,7 @@ export class Controller {
     const { incident, answer, tab, selected } = this.state;
     if (!selected) this.view?.choose([]);
     const respond = this.shown === "respond";
+    this.view?.drawReach(respond && this.state.by === "road" ? (this.state.area.value?.features ?? []) : []);
     this.view?.drawAnswer({ incident: respond ? incident : null, answer: respond ? answer.value : null, tab, selected: selected ? refText(selected) : null });
   }
 
@@ -648,7 +670,7 @@ export class Controller {
   }
 
   /** Asks the service, which may hand over an `early` answer; an older question of the same kind is dropped. False when dropped or failed. */
-  async request<K extends "answer" | "card" | "inView" | "board" | "rows">(kind: K, ask: (signal: AbortSignal, early: (value: NonNullable<State[K]["value"]>) => void) => Promise<NonNullable<State[K]["value"]>>): Promise<boolean> {
+  async request<K extends "answer" | "area" | "card" | "inView" | "board" | "rows">(kind: K, ask: (signal: AbortSignal, early: (value: NonNullable<State[K]["value"]>) => void) => Promise<NonNullable<State[K]["value"]>>): Promise<boolean> {
     this.pending[kind]?.abort();
     const control = new AbortController();
     this.pending[kind] = control;

@@ -46,7 +46,7 @@ async function start(root: HTMLElement): Promise<void> {
     workspace: linked.workspace, account, signIn: linked.workspace === "registry" && !account.rights.includes("read") ? "asked" : null, asOf: linked.asOf,
     registry: linked.registry, board: nothing(), rows: nothing(), chosen: [], editing: null, importing: null, live: { on: false, since: null },
     view: linked.view ?? { lon, lat, zoom: service.view.zoom },
-    incident: linked.incident, hazard: linked.hazard, places: linked.places, by: linked.by, profile: linked.profile, when: linked.when, tab: linked.tab, selected: linked.selected, switched: linked.switched,
+    incident: linked.incident, hazard: linked.hazard, places: linked.places, by: linked.by, profile: linked.profile, when: linked.when, reach: linked.reach, area: nothing(), tab: linked.tab, selected: linked.selected, switched: linked.switched,
     answer: nothing(), ranksBefore: null, flashes: 0, card: nothing(), listed: null, inView: nothing(),
     failed: {}, busy: false, seen: { counts: {}, clusters: {}, alone: {}, coarse: [] }, tilesAsOf: null,
     picking: false, legend: !narrow.matches && window.innerWidth >= 1200 && !linked.incident, help: false, menu: false,

@@ -5,7 +5,7 @@ import {
 } from "maplibre-gl";
 import "maplibre-gl/dist/maplibre-gl.css";
 import workerUrl from "maplibre-gl/dist/maplibre-gl-worker.mjs?worker&url";
-import type { Box, Feature, Geometry, MapCollection, MapSymbol, Nearest, Properties, Service } from "./api";
+import type { Box, Feature, Geometry, MapCollection, MapSymbol, Nearest, Properties, Service, ServiceArea } from "./api";
 import { type Cluster, clusterOf, isCluster } from "./clusters";
 import { type Bounds, boundsOf, middleOf, type Position } from "./geometry";
 import type { Theme } from "./palette";
@@ -364,7 +364,7 @@ export class MapView {
   /** The style as it should be now, with what is drawn for the moment. */
   private style(): StyleSpecification {
     const style = styleOf(this.service, this.collections, this.choice);
-    for (const id of ["answer", "chosen", "editing", "listed"]) {
+    for (const id of ["answer", "chosen", "editing", "listed", "reach"]) {
       const kept = this.data[id];
       const source = style.sources[id];
       if (kept && source?.type === "geojson") source.data = kept;
@@ -374,7 +374,7 @@ export class MapView {
 
   private readonly data: Record<string, GeoJSON.FeatureCollection> = {};
 
-  private setData(id: "answer" | "chosen" | "editing" | "listed", features: GeoJSON.Feature[]): void {
+  private setData(id: "answer" | "chosen" | "editing" | "listed" | "reach", features: GeoJSON.Feature[]): void {
     const data: GeoJSON.FeatureCollection = { type: "FeatureCollection", features };
     this.data[id] = data;
     this.map.getSource<GeoJSONSource>(id)?.setData(data);
@@ -448,6 +448,12 @@ export class MapView {
     }
     if (incident) features.push(point(incident, { kind: "incident" }));
     this.setData("answer", features);
+  }
+
+  /** Draws the ground that is reached, a band of time each. */
+  drawReach(bands: ServiceArea["features"]): void {
+    if (bands.length === 0 && !this.data.reach) return;
+    this.setData("reach", bands.map(({ geometry }, band) => ({ type: "Feature", geometry, properties: { band } })));
   }
 
   private imageFor(layer: string, properties: Properties): string {

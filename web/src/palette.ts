@@ -11,11 +11,13 @@ export interface Palette {
   skipped: string;
   edited: string;
   crossing: string;
+  /** The ground reached first, then, and last. */
+  reach: [string, string, string];
 }
 
 export const palettes: Record<Theme, Palette> = {
-  light: { land: "#F3F1EA", built: "#E8E4DC", casing: "#B9B1A0", label: "#2B3138", halo: "#FFFFFF", route: "#0B4FD6", skipped: "#6B6F76", edited: "#8A1FB8", crossing: "#A3001C" },
-  dark: { land: "#1A2026", built: "#232A31", casing: "#10151A", label: "#D9DFE5", halo: "#11161B", route: "#6FA8FF", skipped: "#A8B2BC", edited: "#D79BFF", crossing: "#FF8F94" },
+  light: { land: "#F3F1EA", built: "#E8E4DC", casing: "#B9B1A0", label: "#2B3138", halo: "#FFFFFF", route: "#0B4FD6", skipped: "#6B6F76", edited: "#8A1FB8", crossing: "#A3001C", reach: ["#5B3E9E", "#9478C4", "#CDBEE6"] },
+  dark: { land: "#1A2026", built: "#232A31", casing: "#10151A", label: "#D9DFE5", halo: "#11161B", route: "#6FA8FF", skipped: "#A8B2BC", edited: "#D79BFF", crossing: "#FF8F94", reach: ["#B79CF0", "#7E63B8", "#4D3D77"] },
 };
 
 export const INK = "#1B1F24";

@@ -1,5 +1,5 @@
 /** What the app knows at the moment, in one place. */
-import type { Account, Board, By, Collection, Feature, Filter, Lang, Nearest, Profile, Properties, Raster, Rows } from "./api";
+import type { Account, Board, By, Collection, Feature, Filter, Lang, Nearest, Profile, Properties, Raster, Rows, ServiceArea } from "./api";
 import type { Position } from "./geometry";
 import type { Seen, View } from "./map";
 import type { Theme } from "./palette";
@@ -79,6 +79,9 @@ export interface State {
   profile: Profile;
   /** The moment for which is asked by road, in the words of the link; null: now. */
   when: string | null;
+  /** Whether the ground that is reached by road is shown. */
+  reach: boolean;
+  area: Asked<ServiceArea>;
   tab: string | null;
   selected: ItemRef | null;
   switched: Record<string, boolean>;

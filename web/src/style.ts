@@ -445,6 +445,15 @@ function routeLayers(palette: Palette): LayerSpecification[] {
   ];
 }
 
+/** The ground that is reached by road, darker the sooner: under the roads. */
+function reachLayers(palette: Palette): LayerSpecification[] {
+  const colour: ExpressionSpecification = ["match", ["get", "band"], 0, palette.reach[0], 1, palette.reach[1], palette.reach[2]];
+  return [
+    { id: "reach:fill", source: "reach", type: "fill", paint: { "fill-color": colour, "fill-opacity": 0.6 } },
+    { id: "reach:outline", source: "reach", type: "line", paint: { "line-color": palette.reach[0], "line-width": 1, "line-opacity": 0.8 } },
+  ];
+}
+
 /** What cuts the way to the selected item, outlined under its own sign. */
 function cutLayers(palette: Palette): LayerSpecification[] {
   const round = { "line-join": "round", "line-cap": "round" } as const;
@@ -514,10 +523,10 @@ export function styleOf(service: Service, collections: MapCollection[], choice: 
       paint: { "raster-brightness-max": choice.theme === "light" || raster.legend.classes.length > 0 ? 1 : 0, "raster-fade-duration": 0 },
     });
   }
-  layers.push(...baseLines, ...areas, ...routeLayers(palette), ...lines, ...cutLayers(palette), ...lineLabels, ...places, ...clusters.toSorted((a, b) => b.place - a.place).map(({ layer }) => layer), ...points, ...momentLayers(palette));
+  layers.push(...reachLayers(palette), ...baseLines, ...areas, ...routeLayers(palette), ...lines, ...cutLayers(palette), ...lineLabels, ...places, ...clusters.toSorted((a, b) => b.place - a.place).map(({ layer }) => layer), ...points, ...momentLayers(palette));
   return {
     version: 8,
-    sources: { ...sources(service, collections, choice), listed: { type: "geojson", data: empty }, chosen: { type: "geojson", data: empty }, answer: { type: "geojson", data: empty }, editing: { type: "geojson", data: empty } },
+    sources: { ...sources(service, collections, choice), reach: { type: "geojson", data: empty }, listed: { type: "geojson", data: empty }, chosen: { type: "geojson", data: empty }, answer: { type: "geojson", data: empty }, editing: { type: "geojson", data: empty } },
     layers,
   };
 }

@@ -23,6 +23,8 @@ export interface Linked {
   profile: Profile;
   /** The moment for which is asked by road, as RFC 3339; null: now. */
   when: string | null;
+  /** Whether the ground that is reached by road is shown. */
+  reach: boolean;
   tab: string | null;
   selected: ItemRef | null;
   /** Layers switched on or off against their definition. */
@@ -102,6 +104,7 @@ export function linkedIn(search: string): Linked {
     by: query.get("by") === "line" ? "line" : "road",
     profile: PROFILES.find((one) => one === query.get("profile")) ?? PROFILES[0],
     when: momentIn(query.get("when")),
+    reach: query.get("reach") === "1",
     tab: query.get("tab"),
     selected: refOf(query.get("sel")),
     switched,
@@ -120,6 +123,7 @@ export function linkOf(linked: Linked): string {
   if (incident) parts.push(["by", linked.by]);
   if (linked.profile !== PROFILES[0]) parts.push(["profile", linked.profile]);
   if (linked.when) parts.push(["when", shortly(linked.when)]);
+  if (linked.reach) parts.push(["reach", "1"]);
   if (linked.hazard) parts.push(["hazard", linked.hazard]);
   if (linked.places) parts.push(["places", String(linked.places)]);
   if (linked.tab) parts.push(["tab", linked.tab]);

@@ -6,6 +6,7 @@ import { startCreate } from "../edit";
 import { localTime } from "../edit/entries";
 import { rankedIn, skippedByFirst } from "../rows";
 import { answerText, WALK_M } from "../values";
+import { Reach } from "./reach";
 import { ResultRow } from "./result_row";
 import { SkippedList } from "./skipped_list";
 
@@ -50,6 +51,7 @@ function Question() {
         <Measure />
       </Asked>
       <Warnings />
+      <Reach />
       {!state.phone && <Basis />}
     </header>
   );
@@ -115,6 +117,9 @@ function Measure() {
           </select>
         )}
         {by === "road" && <When />}
+        {by === "road" && (
+          <button type="button" class="reach-switch" aria-pressed={state.reach} onClick={() => { act.setReach(!state.reach); }}>{text.t("reach")}</button>
+        )}
         {closures && act.can(closures.id).edit && (
           <button type="button" class="add-closure" onClick={() => { startCreate(act, closures.id, { starts_at: new Date().toISOString() }); }}>
             <svg viewBox="0 0 16 16" aria-hidden="true"><circle cx="8" cy="8" r="6.5" /><path d="M4.5 8h7" /></svg> {text.t("add_closure")}
