@@ -223,10 +223,10 @@ def _polygons(reached: Reached, bands: Sequence[float]) -> list[dict[str, Any]]:
         which, mask=which < len(bands), connectivity=4, transform=transform
     ):
         parts[int(value)].append(shapely.geometry.shape(geometry))
-    return [
-        _feature(shapely.MultiPolygon(polygons), low_s, high_s)
-        for polygons, (low_s, high_s) in zip(parts, _pairs(bands), strict=True)
-    ]
+    # the steps of the grid are straightened, for all bands alike, so that they still meet
+    whole = numpy.array([shapely.MultiPolygon(polygons) for polygons in parts])
+    smooth = shapely.coverage_simplify(whole, cell / scale[1])
+    return [_feature(shape, low_s, high_s) for shape, (low_s, high_s) in zip(smooth, _pairs(bands), strict=True)]
 
 
 def _pairs(bands: Sequence[float]) -> list[tuple[float, float]]:

@@ -64,7 +64,7 @@ export const en: Words = {
   reach: "Service area",
   reach_of: "Ground and people reached by road",
   reach_band: "{a}–{b} min",
-  reach_beyond: "further, or no road",
+  reach_beyond: "beyond",
   reach_nobody: "no settlement",
   reach_unknown: "people unknown",
   reach_also_unknown: "{n} more unknown",
