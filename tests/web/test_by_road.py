@@ -316,3 +316,19 @@ def test_the_ground_that_is_reached_and_who_lives_there(app: Any, closing: Closi
     app.until(f"leeward.act.state.area.value.beyond.settlements >= {before} && leeward.act.state.flashes >= 0")
     app.page.locator(".reach-switch").click()
     app.until("leeward.map.queryRenderedFeatures({ layers: ['reach:fill'] }).length === 0")
+
+
+def test_a_closure_that_has_ended_is_not_drawn(app: Any, closing: Closing) -> None:
+    now = datetime.now(UTC)
+    ended, on = (
+        closing.close(
+            {"type": "Point", "coordinates": [LON + east, LAT]},
+            starts_at=(now - timedelta(hours=3)).isoformat(),
+            ends_at=(now + timedelta(hours=hours)).isoformat(),
+        )
+        for east, hours in ((0.004, -1), (-0.004, 1))
+    )
+    app.open(f"/?w=respond&view=14,{LON},{LAT}&lang=zh")
+    drawn = "leeward.map.queryRenderedFeatures().filter(one => one.sourceLayer === 'road_closures').map(one => one.id)"
+    app.until(f"{drawn}.includes({on})")
+    assert ended not in app.page.evaluate(drawn)

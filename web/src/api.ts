@@ -150,6 +150,8 @@ export interface Layer {
   nearest: { default: boolean; k: number } | null;
   /** Its items close roads, or slow who travels on them; `effect` is the field that says so item by item. */
   closes?: { effect: string | null } | null;
+  /** The fields of an item's own time. */
+  time?: { start: string; end: string | null } | null;
   workflow?: Workflow | null;
   computed?: ComputedGrade[];
   /** The fields that change often, each with the field that says when its value was stated. */

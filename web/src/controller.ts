@@ -18,6 +18,8 @@ import { type ItemRef, linkedIn, linkOf, type Linked, refOf, refText } from "./u
 type Step = "push" | "replace" | "none";
 
 const LISTED_ITEMS = 60;
+/** So often closures that have ended leave the map. */
+const ENDED_MS = 60_000;
 /** So many closures of one way are outlined. */
 const CLOSURES_SHOWN = 5;
 
@@ -55,6 +57,7 @@ export class Controller {
     this.session = new Session(this);
     this.registry = new RegistryControl(this);
     this.live = new LiveChanges(this);
+    setInterval(() => { this.view?.restyle(this.choice); }, ENDED_MS);
   }
 
   get state(): State {
@@ -575,6 +578,7 @@ export class Controller {
     return {
       theme: themeOf(this.state),
       lang,
+      now: `${(asOf ?? new Date().toISOString()).slice(0, 19).replace("T", " ")}+00`,
       visible: (id) => id !== this.listedOnMap && this.visible(id),
       tileQuery: { v: this.visit === 0 ? null : this.visit, as_of: asOf },
     };

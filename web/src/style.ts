@@ -22,6 +22,8 @@ export interface StyleChoice {
   lang: Lang;
   /** Whether a layer, a raster or `online` is switched on. */
   visible: (id: string) => boolean;
+  /** Now, as tiles write moments: closures that have ended are not drawn. */
+  now: string;
   /** What tiles are asked with: a number that grows when somebody else reads them, the moment that is shown. */
   tileQuery: Query;
 }
@@ -152,7 +154,7 @@ class Builder {
   private common(collection: MapCollection, index: number, part: string, geometry: "Point" | "LineString" | "Polygon") {
     const { map } = collection.layer;
     const rule = map.rules[index];
-    const filter: ExpressionSpecification = ["all", ["==", ["geometry-type"], geometry], ...(geometry === "Point" ? [single] : []), underRule(map, index)];
+    const filter: ExpressionSpecification = ["all", ["==", ["geometry-type"], geometry], ...(geometry === "Point" ? [single] : []), ...this.notEnded(collection), underRule(map, index)];
     return {
       id: `${collection.id}:${index}:${part}`,
       source: sourceIdOf(collection),
@@ -161,6 +163,12 @@ class Builder {
       filter,
       metadata: { layer: collection.id, rule: index } satisfies Drawn,
     };
+  }
+
+  /** What closes roads is drawn until it ends. */
+  private notEnded({ layer: { closes, time } }: MapCollection): ExpressionSpecification[] {
+    if (!closes?.effect || !time?.end) return [];
+    return [["any", ["!", ["has", time.end]], [">", ["get", time.end], this.choice.now]]];
   }
 
   private visibility(collection: MapCollection): "visible" | "none" {
