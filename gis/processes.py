@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
 from gis.access import access
 from gis.matrix import matrix
@@ -23,8 +23,17 @@ from layers.database import Readers
 from layers.definition import Words
 from layers.errors import InvalidValue, NotFound
 
-Place = Annotated[list[float], Field(min_length=2, max_length=2)]
 PLACES_AT_MOST = 100_000
+
+
+def _on_earth(place: list[float]) -> list[float]:
+    lon, lat = place
+    if not (-180 <= lon <= 180 and -90 <= lat <= 90):
+        raise ValueError("a place lies outside the world: [longitude, latitude] in degrees")
+    return place
+
+
+Place = Annotated[list[float], Field(min_length=2, max_length=2), AfterValidator(_on_earth)]
 
 
 class Inputs(BaseModel):

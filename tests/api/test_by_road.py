@@ -138,7 +138,8 @@ def test_processes_answer(town: None, client: TestClient) -> None:
 
 @pytest.mark.parametrize(
     ("name", "inputs"),
-    [("matrix", {}), ("matrix", {"origins": [[0]], "destinations": [[0, 0]]}), ("nearest", {"lon": 0}),
+    [("matrix", {}), ("matrix", {"origins": [[0]], "destinations": [[0, 0]]}),
+     ("matrix", {"origins": [[0, 1e300]], "destinations": [[0, 0]]}), ("nearest", {"lon": 0}),
      ("nearest", {"lon": 0, "lat": 0, "tank": 1}), ("service-area", {"places": [[0, 0]], "bands_s": [9, 3]}),
      ("service-area", {"places": [[0, 95]]}), ("access", {"layer": "roads"}), ("access", {"profile": "tank"}),
      ("matrix", {"origins": [[0, 0]] * 4000, "destinations": [[0, 0]] * 4000})],
