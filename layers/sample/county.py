@@ -174,6 +174,7 @@ def make(
         "rescue_teams": response.teams(ground, land, within, homes, count["rescue_teams"], now, _rng(seed, "teams")),
         "stock": lines,
         "incidents": response.incidents(land, now),
+        "road_closures": response.road_closures(land, net, now),
         "safety_hazards": prevention.safety_hazards(
             ground, land, within, homes, count["safety_hazards"], now, _rng(seed, "safety_hazards")
         ),

@@ -467,3 +467,29 @@ def incidents(land: Areas, now: datetime) -> geopandas.GeoDataFrame:
         }
     )
     return geopandas.GeoDataFrame(frame, geometry=shapely.points(lon, lat), crs=4326)
+
+
+def road_closures(land: Areas, net: geopandas.GeoDataFrame, now: datetime) -> geopandas.GeoDataFrame:
+    """On minor roads far from the incident: one closed until further notice, one slow, one opened again."""
+    minor = net[net["class"] == "minor"]
+    away = shapely.distance(minor.geometry.to_numpy(), shapely.Point(*INCIDENT))
+    edges = minor.iloc[np.argsort(-away, kind="stable")[[0, 10, 20]]]
+    places = shapely.line_interpolate_point(edges.geometry.to_numpy(), 0.5, normalized=True)
+    lon, lat = shapely.get_x(places), shapely.get_y(places)
+    townships = land.label(land.township_of(lon, lat))
+    hours = [now - timedelta(hours=one) for one in (5, 30, 74)]
+    frame = pd.DataFrame(
+        {
+            "name": [f"{township}村道（示例）" for township in townships],
+            "effect": ["forbid", "slow", "forbid"],
+            "slow_factor": [np.nan, 3.0, np.nan],
+            "reason": ["rockfall", "works", "landslide"],
+            "starts_at": pd.to_datetime(hours, utc=True),
+            "ends_at": pd.Series(
+                [pd.NaT, now + timedelta(days=6), now - timedelta(hours=50)], dtype="datetime64[ns, UTC]"
+            ),
+            "admin_area": townships,
+            "reporter": [f"示例报告人{number:03}" for number in (3, 4, 5)],
+        }
+    )
+    return geopandas.GeoDataFrame(frame, geometry=places, crs=4326)

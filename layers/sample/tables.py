@@ -104,7 +104,7 @@ def stated_minutes(count: int, stale: float, stale_after_h: float, rng: np.rando
 
 def stated(layer: str, count: int, now: datetime, rng: np.random.Generator) -> pd.api.extensions.ExtensionArray:
     """When the rows were true: minutes to days ago for what changes quickly, up to a year for the rest; 3 % unknown."""
-    quick = {"shelters": (5, 14_400), "rescue_teams": (5, 7_200), "incidents": (5, 20)}
+    quick = {"shelters": (5, 14_400), "rescue_teams": (5, 7_200), "incidents": (5, 20), "road_closures": (5, 300)}
     shortest, longest = quick.get(layer, (1_440, 525_600))
     minutes = np.round(np.exp(rng.uniform(np.log(shortest), np.log(longest), count))).astype(int)
-    return moments(now, minutes, rng.random(count) < (0 if layer == "incidents" else 0.03))
+    return moments(now, minutes, rng.random(count) < (0 if layer in ("incidents", "road_closures") else 0.03))

@@ -10,6 +10,7 @@ import pytest
 
 from layers.database import RELEASED, Asker, LoopReaders, transaction
 from layers.errors import InvalidValue, Unavailable
+from tests.conftest import finished
 
 Act = Callable[[LoopReaders], Awaitable[Any]]
 
@@ -24,7 +25,7 @@ def run(url: str, act: Act, **given: Any) -> Any:
         finally:
             readers.close()
 
-    return asyncio.run(whole())
+    return finished(whole())
 
 
 async def ask(readers: LoopReaders, query: str, *values: Any, types: str = "int", asker: Asker | None = None) -> Any:

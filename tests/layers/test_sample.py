@@ -37,10 +37,12 @@ COUNTS = {
     "response_plans": 40,
     "drills": 40,
     "incidents": 2,
+    "road_closures": 3,
 }
+FEW = ("incidents", "road_closures")
 POINT_LAYERS = (
     "settlements", "facilities", "hazard_points", "shelters", "supply_depots", "rescue_teams", "incidents",
-    "safety_hazards", "drills",
+    "safety_hazards", "drills", "road_closures",
 )  # fmt: skip
 COMMON = {"source_id", "stated_at", "note", "geometry"}
 
@@ -80,8 +82,8 @@ def test_counts_at_scale_1(county: SampleCounty, layer: str, count: int) -> None
 
 def test_counts_grow_with_the_scale() -> None:
     larger = make(2, now=NOW)
-    assert {layer: len(larger.layers[layer]) for layer in COUNTS if layer != "incidents"} == {
-        layer: 2 * count for layer, count in COUNTS.items() if layer != "incidents"
+    assert {layer: len(larger.layers[layer]) for layer in COUNTS if layer not in FEW} == {
+        layer: 2 * count for layer, count in COUNTS.items() if layer not in FEW
     }
 
 
@@ -312,6 +314,13 @@ def test_stock_belongs_to_depots(county: SampleCounty) -> None:
     assert lines.groupby("depot").size().between(6, 12).all()
     assert (lines["quantity"] < lines["minimum_quantity"]).any()
     assert not lines.duplicated(["depot", "item_code", "item_name", "batch"]).any()
+
+
+def test_closures_are_one_closed_one_slow_and_one_that_has_ended(county: SampleCounty) -> None:
+    closures = county.layers["road_closures"]
+    assert closures["effect"].tolist() == ["forbid", "slow", "forbid"]
+    assert (closures["ends_at"] < NOW).tolist() == [False, False, True]
+    assert county.layers["roads"].geometry.union_all().distance(closures.geometry.union_all()) < 1e-9
 
 
 def test_incidents_are_an_exercise_and_an_ended_one(county: SampleCounty) -> None:
