@@ -36,7 +36,7 @@ from gis.travel import Stops, Ways
 from layers.catalog import Catalog, catalog
 from layers.database import Readers, sql
 from layers.definition import Definition
-from layers.errors import InvalidValue, Unavailable
+from layers.errors import InvalidValue, LeewardError, Unavailable
 from layers.rasters import elevations, rasters
 from layers.settings import settings
 from layers.tables import view
@@ -421,7 +421,7 @@ class Roads:
         self._keeping = threading.RLock()
         self._renewing: threading.Thread | None = None
         self._known: Known | None = None
-        self._failed: Exception | None = None
+        self._failed: LeewardError | None = None
         self._closures: dict[tuple[str, str | None], tuple[tuple[Stamp, ...], list[Closure]]] = {}
 
     def known(self, stamp: Stamp, *, wait: bool = False) -> tuple[Known, bool]:
@@ -469,9 +469,11 @@ class Roads:
         try:
             network, rise = load(self._readers, self._folder, stamp)
             self._known = Known(network, stamp, rise, Cuts(network))
-        except Exception as error:
+        except LeewardError as error:
             self._failed = error
-            log.warning("the road network cannot be read: %s", error)
+        except Exception:
+            log.exception("the road network cannot be read")
+            self._failed = Unavailable("the road network cannot be read; the service's log says why")
 
     # --- what is asked of it
 
