@@ -112,7 +112,9 @@ class FastPath:
         self._epochs: dict[str, str] = {}
         self._known: Catalog | None = None
         self._tile_headers = [header for header in headers if header[0] != b"content-security-policy"]
-        self._proxied = ProxyHeadersMiddleware(cast(Any, self._answer), trusted_hosts=settings().forwarded_allow_ips)
+        self._proxied = cast(  # uvicorn's own types of ASGI are not Starlette's
+            ASGIApp, ProxyHeadersMiddleware(cast(Any, self._answer), trusted_hosts=settings().forwarded_allow_ips)
+        )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request, or hand it on."""
@@ -131,7 +133,7 @@ class FastPath:
                         await self._send_tile(send, entry, tag, packed=packed, private=False, door=door)
                     return
         with suppress(ReadsTooSlowly):  # the server closes the connection, since the answer is not whole
-            await self._proxied(scope, receive, send)  # type: ignore[arg-type]
+            await self._proxied(scope, receive, send)
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         private = bears_credentials(scope["headers"])

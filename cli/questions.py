@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from cli.database import opened
-from cli.output import Json, plain_errors, print_json, say
+from cli.output import Json, plain_errors, print_json, progress, say
 from layers.errors import InvalidValue
 
 COMPASS = ("N", "NE", "E", "SE", "S", "SW", "W", "NW")
@@ -55,7 +55,8 @@ def nearest(
                 from gis.nearest_by_road import nearest_by_road
                 from gis.roads import Roads
 
-                answer = nearest_by_road(readers, Roads(readers), question)
+                with progress("roads") as tell:
+                    answer = nearest_by_road(readers, Roads(readers, progress=tell), question)
             else:
                 answer = answer_nearest(readers, question)
             readers.close()
@@ -86,8 +87,10 @@ def run(
         asked = given.get("inputs", given)
         with opened() as url:
             readers = Readers(url, size=2)
-            print_json(found.run(readers, Roads(readers), asked))
+            with progress("roads") as tell:
+                answer = found.run(readers, Roads(readers, progress=tell), asked)
             readers.close()
+        print_json(answer)
 
 
 def network(
@@ -101,7 +104,9 @@ def network(
 
         with opened() as url:
             readers = Readers(url, size=2)
-            answer = report(Roads(readers).situation(readers, profile, None, None, wait=True))
+            with progress("roads") as tell:
+                roads = Roads(readers, progress=tell)
+                answer = report(roads.situation(readers, profile, None, None, wait=True))
             readers.close()
         if as_json:
             print_json(answer)

@@ -21,6 +21,7 @@ from layers.catalog import Catalog
 from layers.database import Readers, sql
 from layers.definition import Condition, Definition
 from layers.tables import view
+from layers.times import moment_text
 
 ASIDE_M = {0: 25.0, 1: 10.0, 2: 0.0}
 """How far beside a closure that is a point, a line, an area a road is still closed by it, metres."""
@@ -91,7 +92,7 @@ class Closure:
 
 
 def _text(moment: datetime | None) -> str | None:
-    return moment.isoformat().replace("+00:00", "Z") if moment is not None else None
+    return moment_text(moment) if moment is not None else None
 
 
 @dataclass(frozen=True)

@@ -217,7 +217,7 @@ class Journey:
         known = (self._by_ends, self._direct) if tree is self._tree else None
         entry, end, through_nodes = self._best_entry(ways, tree, index, known)
         network = ways.network
-        near = self._direct_near(ways, entry) if not through_nodes else None
+        near = self._direct_near(entry) if not through_nodes else None
         parts: list[tuple[int, float, float]]
         offset = float(self.stops.offset_m[entry])
         if near is not None:
@@ -257,7 +257,7 @@ class Journey:
             return first + same[0], 0, False
         return first + best // 2, best % 2, True
 
-    def _direct_near(self, ways: Ways, entry: int) -> Near | None:
+    def _direct_near(self, entry: int) -> Near | None:
         edge = int(self.stops.edge[entry])
         return next((near for near in self.passage.stop.nears if near.edge == edge), None)
 

@@ -76,6 +76,15 @@ def reasons_of(known: Catalog, definition: Definition, shape: Shape) -> dict[str
     return reasons
 
 
+def codes_of(reasons: dict[str, sql.Composable]) -> sql.Composable:
+    """The codes of the reasons that hold for an item, as an array: the first one counts."""
+    cases = sql.SQL(", ").join(
+        sql.SQL("CASE WHEN {} THEN {} END").format(reason, sql.Literal("full" if name == "full_up" else name))
+        for name, reason in reasons.items()
+    )
+    return sql.SQL("array_remove(ARRAY[{}]::text[], NULL)").format(cases)
+
+
 def _holds(field: str, values: Sequence[Any]) -> sql.Composable:
     return sql.SQL("(({} = ANY ({})) IS TRUE)").format(column_of(field), sql.Literal(list(values)))
 

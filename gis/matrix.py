@@ -13,7 +13,7 @@ from gis.roads import SNAP_AT_MOST_M, Situation
 from gis.travel import FOREVER_S, Stops
 from layers.errors import InvalidValue
 
-PAIRS_AT_MOST = 10_000_000
+PAIRS_AT_MOST, SEARCHES_AT_MOST = 10_000_000, 200
 FEW, FIRST_LIMIT_S = 100, 900.0
 
 
@@ -43,8 +43,11 @@ def matrix_s(here: Situation, origins: Floats, destinations: Floats, limit_s: fl
     Raises
     ------
     InvalidValue
-        When there are more than 10⁷ pairs.
+        When there are more than 10⁷ pairs, or more than 200 places on the shorter side: each is a search.
     """
+    if min(len(origins), len(destinations)) > SEARCHES_AT_MOST:
+        expected = f"{SEARCHES_AT_MOST} at most on the shorter side"
+        raise InvalidValue("too many places on both sides", parameter="destinations", expected=expected)
     if len(origins) * len(destinations) > PAIRS_AT_MOST:
         raise InvalidValue("too many pairs", parameter="destinations", expected=f"{PAIRS_AT_MOST} pairs at most")
     towards = len(destinations) < len(origins)

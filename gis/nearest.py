@@ -23,6 +23,7 @@ from gis.judging import (
     Shape,
     bearing_of,
     candidate_of,
+    codes_of,
     column_of,
     evidence_of,
     hazards_of,
@@ -40,6 +41,7 @@ from layers.definition import Definition
 from layers.errors import InvalidValue, StoreFailed
 from layers.features import like
 from layers.tables import view
+from layers.times import moment_text
 
 LAYERS_AT_MOST = 32
 K_AT_MOST = 100
@@ -116,7 +118,7 @@ class Question:
             "hazard": self.hazard, "places": self.places, "open": self.open or None, "level": list(self.level),
             "class": list(self.class_), "speciality": list(self.speciality), "item": self.item, "max_m": self.max_m,
             "include": "all" if self.include_all else None, "profile": self.profile, "max_s": self.max_s,
-            "at": self.at.isoformat().replace("+00:00", "Z") if self.at is not None else None,
+            "at": moment_text(self.at) if self.at is not None else None,
             "route": self.route or None,
         }  # fmt: skip
         return {name: value for name, value in given.items() if value not in (None, [])}
@@ -176,7 +178,7 @@ def nearest_json(readers: Readers, question: Question) -> bytes:
     rest = {
         "skipped_counts": counts,
         "query": question.echo(),
-        "answered_at": datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        "answered_at": moment_text(datetime.now(UTC), "milliseconds"),
     }
     text = (
         f'{{"type":"FeatureCollection","features":[{",".join(ranked)}],"skipped":[{",".join(skipped)}],'
@@ -339,5 +341,6 @@ def _layer(known: Catalog, definition: Definition, shape: Shape) -> sql.Composab
         bearing=bearing_of(definition),
         properties=properties_of(known, definition, shape, reasons),
         evidence=evidence_of(known, definition, shape, reasons),
+        reasons=codes_of(reasons),
         **reasons,
     )

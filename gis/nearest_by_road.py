@@ -24,6 +24,7 @@ from gis.judging import (
     Shape,
     bearing_of,
     candidate_of,
+    codes_of,
     column_of,
     evidence_of,
     hazards_of,
@@ -41,6 +42,7 @@ from layers.catalog import Catalog, catalog
 from layers.database import Readers, sql
 from layers.definition import Definition
 from layers.tables import view
+from layers.times import moment_text
 
 FIRST_LIMIT_S = 900.0
 JUDGED_AT_ONCE, NEARER_AT_MOST, SKIPPED_AT_MOST = 12, 100, 20
@@ -145,7 +147,7 @@ class _Answer:
         self.stop = self.ways.stop(asked.lon, asked.lat, SNAP_AT_MOST_M)
         self.passage = Passage.of(self.ways, self.here.mask, self.stop)
         self._further: dict[tuple[int, float], Floats] = {}
-        self._trees: list[tuple[bool, float, Tree]] = []
+        self._trees: dict[tuple[bool, float], Tree] = {}
 
     def told(self) -> dict[str, Any]:
         """The whole answer."""
@@ -173,7 +175,7 @@ class _Answer:
             "skipped_counts": {layer: len(of_layer) for layer, of_layer in skipped.items()},
             "network": self._network(),
             "query": self.question.echo(),
-            "answered_at": datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+            "answered_at": moment_text(datetime.now(UTC), "milliseconds"),
         }
 
     def _layer(self, definition: Definition) -> Layer:
@@ -393,13 +395,11 @@ class _Answer:
         limit = self._most_s if limit_s is None else limit_s
         key = (id(journey), limit)
         if key not in self._further:
-            same = next((one for one in self._trees if one[:2] == (journey.towards, limit)), None)
-            tree = same[2] if same is not None else journey.search(limit, journey.ways, ways_wanted=False)
-            if same is None:
-                self._trees.append((journey.towards, limit, tree))
-            self._further[key] = numpy.minimum(
-                journey.ways.seconds_to(tree, journey.stops, towards=journey.towards), journey.seconds
-            )
+            way = (journey.towards, limit)
+            if way not in self._trees:  # one for all layers that are travelled to alike
+                self._trees[way] = journey.search(limit, journey.ways, ways_wanted=False)
+            further = journey.ways.seconds_to(self._trees[way], journey.stops, towards=journey.towards)
+            self._further[key] = numpy.minimum(further, journey.seconds)
         return self._further[key]
 
     def _is_reached(self, layer: Layer, seconds: float) -> bool:
@@ -465,5 +465,5 @@ def _layer_query(known: Catalog, definition: Definition, shape: Shape, fids: sql
         bearing=bearing_of(definition),
         properties=properties_of(known, definition, shape, reasons),
         evidence=evidence_of(known, definition, shape, reasons),
-        **reasons,
+        reasons=codes_of(reasons),
     )

@@ -20,6 +20,8 @@ from numpy.typing import NDArray
 from scipy.sparse import csgraph, csr_matrix
 from scipy.spatial import cKDTree
 
+from gis.terrain import EQUATORIAL_RADIUS_M, FIRST_ECCENTRICITY_SQUARED
+
 Floats = NDArray[numpy.float64]
 Ints = NDArray[numpy.int32]
 Bools = NDArray[numpy.bool_]
@@ -37,8 +39,6 @@ LINES_AT_ONCE = 50_000
 APART_M = 20.0
 """Ends that bear the same number but lie further apart are not the same node."""
 ONE_WAYS = {"no": 0, "forward": 1, "backward": -1}
-A_M = 6_378_137.0
-E2 = 0.006_694_379_990_14
 
 
 @dataclass(frozen=True)
@@ -349,9 +349,9 @@ def _meet(boxes: Ints, box: Floats) -> Bools:
 def metres_a_degree(lat: float | Floats) -> tuple[Any, Any]:
     """How long a degree of longitude and one of latitude are, in metres on the ellipsoid of WGS 84."""
     latitude = numpy.radians(lat)
-    flattened = 1 - E2 * numpy.sin(latitude) ** 2
-    east = numpy.radians(A_M * numpy.cos(latitude) / numpy.sqrt(flattened))
-    north = numpy.radians(A_M * (1 - E2) / flattened**1.5)
+    flattened = 1 - FIRST_ECCENTRICITY_SQUARED * numpy.sin(latitude) ** 2
+    east = numpy.radians(EQUATORIAL_RADIUS_M * numpy.cos(latitude) / numpy.sqrt(flattened))
+    north = numpy.radians(EQUATORIAL_RADIUS_M * (1 - FIRST_ECCENTRICITY_SQUARED) / flattened**1.5)
     return east, north
 
 
@@ -389,8 +389,15 @@ def lengths_m(coordinates: Ints, starts: NDArray[numpy.int64]) -> Floats:
     return lengths
 
 
-def build(pieces: Pieces) -> Network:
+def build(pieces: Pieces, noding: Mapping[str, Any] | None = None) -> Network:
     """The network that pieces make.
+
+    Parameters
+    ----------
+    pieces : Pieces
+        What it is made of.
+    noding : mapping, optional
+        What was found when they were cut, for the report.
 
     Notes
     -----
@@ -411,6 +418,7 @@ def build(pieces: Pieces) -> Network:
     indptr, heads, arcs = _graph(nodes, len(places))
     report = {
         **_report(pieces.fid[order], nodes, lengths[order], indptr, heads),
+        **(noding or {}),
         "nodes_apart": {"count": len(apart), "examples": [int(pieces.fid[order][n]) for n in apart[:10]]},
     }
     return Network(

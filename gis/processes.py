@@ -140,9 +140,11 @@ class Process:
         try:
             inputs = self.inputs.model_validate(given)
         except ValidationError as error:
-            first = error.errors()[0]
+            # a name that there is not explains one that is missing
+            first = min(error.errors(), key=lambda one: one["type"] != "extra_forbidden")
             name = ".".join(str(part) for part in first["loc"]) or "inputs"
-            raise InvalidValue(f"{name}: {first['msg']}", parameter=name, expected=_expected(self, first)) from None
+            words = str(first["msg"]).removeprefix("Value error, ")
+            raise InvalidValue(f"{name}: {words}", parameter=name, expected=_expected(self, first)) from None
         return inputs.run(readers, roads, wait)
 
     def described(self) -> dict[str, Any]:
@@ -172,7 +174,8 @@ class Process:
 def _expected(process: Process, error: Mapping[str, Any]) -> str:
     if error["type"] == "extra_forbidden":
         return ", ".join(process.inputs.model_fields)
-    return str(error["msg"])
+    field = process.inputs.model_fields.get(str(error["loc"][0])) if error["loc"] else None
+    return field.description or "" if field is not None else "the inputs of /processes/" + process.id
 
 
 PROCESSES: Mapping[str, Process] = {

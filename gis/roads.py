@@ -17,7 +17,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -40,6 +40,7 @@ from layers.errors import InvalidValue, LeewardError, Unavailable
 from layers.rasters import elevations, rasters
 from layers.settings import settings
 from layers.tables import view
+from layers.times import moment_text
 
 log = logging.getLogger("leeward")
 ROWS_AT_ONCE = 50_000
@@ -397,7 +398,7 @@ class Situation:
             "roads_version": self.known.stamp[0],
             "is_last": self.is_last,
             "left_out": ["turn_restrictions"] if self.who.turn_restrictions == "left_out" else [],
-            "at": self.at.isoformat(timespec="seconds").replace("+00:00", "Z"),
+            "at": moment_text(self.at, "seconds"),
             "closures": len(self.laid),
             "closures_later": len(self.later_s),
         }
@@ -412,10 +413,13 @@ class Roads:
         Connections to the database.
     folder : Path, optional
         Where networks lie; ``network`` in LEEWARD_HOME without it.
+    progress : callable, optional
+        Is told how much of a network has been read, 0 to 1.
     """
 
-    def __init__(self, readers: Readers, folder: Path | None = None) -> None:
+    def __init__(self, readers: Readers, folder: Path | None = None, progress: Progress | None = None) -> None:
         self._readers = readers
+        self._progress = progress
         self._folder = folder if folder is not None else settings().home / "network"
         self._lock = threading.Lock()
         self._keeping = threading.RLock()
@@ -467,13 +471,28 @@ class Roads:
 
     def _renew(self, stamp: Stamp) -> None:
         try:
-            network, rise = load(self._readers, self._folder, stamp)
-            self._known = Known(network, stamp, rise, Cuts(network))
+            network, rise = load(self._readers, self._folder, stamp, self._progress)
+            known = Known(network, stamp, rise, Cuts(network))
+            self._prepare(known)
+            self._known = known
         except LeewardError as error:
             self._failed = error
         except Exception:
             log.exception("the road network cannot be read")
             self._failed = Unavailable("the road network cannot be read; the service's log says why")
+
+    def _prepare(self, known: Known) -> None:
+        """Derive what the network before was asked for, so that the first question about the new one need not wait."""
+        before = self._known
+        if before is None:
+            return
+        for name in list(before.ways):
+            ways, _ = self._ways(known, name, profile(name), ())
+            for derived in ("forward", "backward", "in_main_part"):
+                getattr(ways, derived)
+            for key, places in list(before.stops.items()):
+                if key[2] == name:
+                    known.stops[key] = replace(places, stops=ways.stops(places.at, SNAP_AT_MOST_M))
 
     # --- what is asked of it
 
@@ -670,14 +689,12 @@ def load(
     with _alone(folder):
         if not (target / "report.json").exists():
             started = time.monotonic()
-            pieces, noding = read(readers, known, progress)
-            network = build(pieces)
-            network.report.update(noding)  # type: ignore[attr-defined]
+            network = build(*read(readers, known, progress))
             new = folder / f".new-{os.getpid()}-{threading.get_ident()}"
             rise = _rise_m(network)
             numpy.save(_made(new) / "rise_m.npy", rise)
-            network.report["seconds"] = round(time.monotonic() - started, 3)  # type: ignore[index]
-            network.save(new)
+            seconds = round(time.monotonic() - started, 3)
+            replace(network, report={**network.report, "seconds": seconds}).save(new)
             shutil.rmtree(target, ignore_errors=True)
             new.rename(target)
             _tidy(folder, keep=target)

@@ -6,7 +6,7 @@ import numpy
 from numpy.typing import NDArray
 
 Grid = NDArray[numpy.float64]
-FIRST_ECCENTRICITY_SQUARED = 0.006_694_379_990_14
+EQUATORIAL_RADIUS_M, FIRST_ECCENTRICITY_SQUARED = 6_378_137.0, 0.006_694_379_990_14
 """Of the ellipsoid of WGS 84."""
 
 

@@ -652,6 +652,11 @@ def _refuse(
     for name, field in definition.fields.items():
         if field.required and not field.computed and values.get(name) is None and name not in named:
             faults.append(_fault(name, f"{field.label.en} is missing", "a value"))
+    time = definition.time
+    if time is not None and time.end is not None and (changed is None or {time.start, time.end} & set(changed)):
+        start, end = values.get(time.start), values.get(time.end)
+        if start is not None and end is not None and end < start and time.end not in named:
+            faults.append(_fault(time.end, "it ends before it starts", f"{start.isoformat()} or later"))
     for computed, grade in grades.unreasoned(definition, values):
         if changed is None or {computed.stated, computed.reason} & set(changed):
             standard = f"{computed.standard} gives {grade}"

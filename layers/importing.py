@@ -380,6 +380,7 @@ class Run:
             self._place(batch, chunk, wrong)
         self._flag_zeros(batch)
         self._check_required(batch, wrong)
+        self._check_time(batch, wrong)
         for position, (heading, reason) in self.own_file.refused(chunk).items():
             wrong[position] = Rejection(int(chunk.numbers[position]), heading, reason)
         self.rejections += wrong.values()
@@ -513,6 +514,16 @@ class Run:
         if "note" in batch.values:
             for position in values.positions(pc.equal(batch.values["note"], EXAMPLE_NOTE)):
                 wrong[position] = Rejection(int(batch.numbers[position]), "note", "the template's example row")
+
+    def _check_time(self, batch: Batch, wrong: dict[int, Rejection]) -> None:
+        """Reject rows that end before they start."""
+        time = self.definition.time
+        if time is None or time.end is None or not {time.start, time.end} <= batch.values.keys():
+            return
+        heading = self.table.headings[self.columns.fields[time.end]] if time.end in self.columns.fields else time.end
+        for position in values.positions(pc.less(batch.values[time.end], batch.values[time.start])):
+            reason = f"{time.end} lies before {time.start}"
+            wrong.setdefault(position, Rejection(int(batch.numbers[position]), heading, reason))
 
     # --- writing
 

@@ -20,6 +20,11 @@ MOMENT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9]{2}:[0-9]{2}:[0-9]{2}(\
 LAST_OF_DAY = datetime.time(23, 59, 59, 999_999, tzinfo=LOCAL_ZONE)
 
 
+def moment_text(moment: datetime.datetime, timespec: str = "auto") -> str:
+    """A moment as answers write it: RFC 3339, with Z for UTC."""
+    return moment.isoformat(timespec=timespec).replace("+00:00", "Z")
+
+
 @dataclass(frozen=True)
 class Interval:
     """A stretch of time, both ends within it.

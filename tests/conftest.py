@@ -28,8 +28,8 @@ for name in ("LEEWARD_DATABASE_URL", "LEEWARD_AREA", "LEEWARD_DEFINITIONS", "LEE
     os.environ.pop(name, None)
 
 from layers.cluster import Cluster  # noqa: E402  the environment comes first
-from layers.database import Readers  # noqa: E402
-from layers.migrate import migrate  # noqa: E402
+from layers.database import Readers  # noqa: E402  the same
+from layers.migrate import migrate  # noqa: E402  the same
 
 REAL_DATA = ROOT.parent / "shared" / "data"
 absent_data: list[str] = []

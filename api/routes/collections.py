@@ -28,6 +28,7 @@ from layers.editing import etag, monitoring_fields
 from layers.errors import NotFound
 from layers.features import SYSTEM_PROPERTIES, Found, Holding, Page, union
 from layers.tables import fields_of
+from layers.times import moment_text
 
 router = APIRouter(tags=["Collections"])
 GEOJSON = "application/geo+json"
@@ -251,7 +252,7 @@ def _json(content: Any, media_type: str = "application/json") -> Response:
 
 
 def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+    return moment_text(datetime.now(UTC), "seconds")
 
 
 def _link(href: str, rel: str, title: str, media_type: str = "application/json") -> dict[str, str]:

@@ -14,6 +14,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from api.access import Asker, Identity, need
+from api.bodies import json_object
 from api.context import InContext, OfCollection
 from api.errors import problem_of
 from api.routes.collections import GEOJSON, item_response, no_item, number_of, refuse_query
@@ -149,23 +150,7 @@ async def _body(request: Request, identity: Identity) -> dict[str, Any]:
     """The JSON object of a request of somebody who has signed in."""
     if identity.name is None:
         need(identity, "edit")
-    parts, size = [], 0
-    async for part in request.stream():
-        size += len(part)
-        if size > BYTES_AT_MOST:
-            raise InvalidValue("the body is too large", expected=f"{BYTES_AT_MOST >> 20} MB at most; import a file")
-        parts.append(part)
-    try:
-        given = json.loads(b"".join(parts), parse_constant=_no_constant)
-    except (ValueError, RecursionError) as error:
-        raise InvalidValue(f"the body is no JSON: {str(error)[:100]}", expected="a JSON object") from None
-    if not isinstance(given, dict):
-        raise InvalidValue("the body is no JSON object", expected="a GeoJSON feature")
-    return given
-
-
-def _no_constant(text: str) -> None:
-    raise ValueError(f"{text} is no JSON")
+    return await json_object(request, BYTES_AT_MOST, "a GeoJSON feature", "; import a file")
 
 
 async def _write(request: Request, context: InContext, identity: Identity, given: dict[str, Any], act: Act) -> Response:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import orjson
@@ -11,6 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from api.access import InView
+from api.bodies import json_object
 from api.context import InContext
 from api.links import link
 from api.routes.collections import refuse_query
@@ -20,6 +20,7 @@ from layers.errors import InvalidValue
 
 router = APIRouter(tags=["Processes"])
 BYTES_AT_MOST = 16 << 20
+EXPECTED = '{"inputs": {…}}'
 INPUTS: dict[str, Any] = {
     "requestBody": {
         "required": True,
@@ -78,19 +79,9 @@ async def execution(request: Request, context: InContext, view: InView, process_
 
 
 async def _inputs(request: Request) -> dict[str, Any]:
-    parts, size = [], 0
-    async for part in request.stream():
-        size += len(part)
-        if size > BYTES_AT_MOST:
-            raise InvalidValue("the body is too large", expected=f"{BYTES_AT_MOST >> 20} MB at most")
-        parts.append(part)
-    try:
-        given = orjson.loads(b"".join(parts))
-    except json.JSONDecodeError as error:
-        raise InvalidValue(f"the body is no JSON: {str(error)[:100]}", expected='{"inputs": {…}}') from None
-    if not isinstance(given, dict) or not isinstance(given.get("inputs"), dict):
-        raise InvalidValue("the body has no inputs", parameter="inputs", expected='{"inputs": {…}}')
-    inputs: dict[str, Any] = given["inputs"]
+    inputs = (await json_object(request, BYTES_AT_MOST, EXPECTED)).get("inputs")
+    if not isinstance(inputs, dict):
+        raise InvalidValue("the body has no inputs", parameter="inputs", expected=EXPECTED)
     return inputs
 
 

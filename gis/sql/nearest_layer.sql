@@ -7,7 +7,7 @@
 --           on the sphere. All items within reach are then measured on the spheroid.
 -- Uses      question.point geography, EPSG:4326
 -- Names     view; order: distance on the sphere, along the index; candidate: who is asked about; closed, full_up,
---           unsuitable, inside_hazard, not_designated: why an item is left out; all_ranked: nothing is left out; k;
+--           unsuitable, inside_hazard, not_designated: why an item is left out; reasons: their codes; all_ranked: nothing is left out; k;
 --           max_m in metres or NULL; layer, name, properties, bearing, evidence: what is told of an item i that was
 --           judged j
 -- Columns   ranked         GeoJSON features, parted by commas, nearest first: distance_m in metres on the spheroid,
@@ -35,13 +35,7 @@ WITH near AS MATERIALIZED (
         {max_m}, 2.1e7) * 1.0061 + 0.01 AS reach_m
 ), judged AS MATERIALIZED (
     SELECT i.fid, ST_Distance(i.geom::geography, (SELECT point FROM question)) AS distance_m,
-        array_remove(ARRAY[
-            CASE WHEN {closed} THEN 'closed' END,
-            CASE WHEN {full_up} THEN 'full' END,
-            CASE WHEN {unsuitable} THEN 'unsuitable' END,
-            CASE WHEN {inside_hazard} THEN 'inside_hazard' END,
-            CASE WHEN {not_designated} THEN 'not_designated' END
-        ], NULL) AS reasons
+        {reasons} AS reasons
     FROM {view} AS i
     WHERE {candidate}
       AND ST_DWithin(i.geom::geography, (SELECT point FROM question), (SELECT reach_m FROM reach), false)

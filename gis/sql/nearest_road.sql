@@ -2,8 +2,7 @@
 -- the layer's definition and the question (gis.judging).
 --
 -- Uses      question.point geography, EPSG:4326
--- Names     layer, view, name, fids (the items asked about, bigint[]), candidate, closed, full_up, unsuitable,
---           inside_hazard, not_designated, all_ranked, properties, bearing, evidence
+-- Names     layer, view, name, fids (the items asked about, bigint[]), candidate, reasons, all_ranked, properties, bearing, evidence
 -- Columns   layer, fid, distance_m  metres on the spheroid, in a straight line
 --           reasons   why it is unfit, the first one counts; empty when it is not
 --           feature   GeoJSON, of items that are ranked; NULL of others
@@ -27,13 +26,7 @@ SELECT {layer} AS layer, i.fid, j.distance_m, j.reasons,
     CASE WHEN cardinality(j.reasons) > 0 THEN ({evidence})::text END AS evidence
 FROM (
     SELECT i.fid, NULL::bigint AS rank, ST_Distance(i.geom::geography, (SELECT point FROM question)) AS distance_m,
-        array_remove(ARRAY[
-            CASE WHEN {closed} THEN 'closed' END,
-            CASE WHEN {full_up} THEN 'full' END,
-            CASE WHEN {unsuitable} THEN 'unsuitable' END,
-            CASE WHEN {inside_hazard} THEN 'inside_hazard' END,
-            CASE WHEN {not_designated} THEN 'not_designated' END
-        ], NULL) AS reasons
+        {reasons} AS reasons
     FROM {view} AS i
     WHERE i.fid = ANY ({fids}) AND {candidate}
 ) AS j JOIN {view} AS i USING (fid)

@@ -295,7 +295,7 @@ def test_another_sites_page_is_refused(client: TestClient, origin: str, good: bo
     assert client.post("/who", headers=headers).status_code == (200 if good else 403)
     assert client.get("/who", headers=headers).status_code == 200
     if not good:
-        assert sign_in(client, **{"Origin": origin.encode()}).status_code == 403  # type: ignore[arg-type]
+        assert sign_in(client, **{"Origin": origin.encode()}).status_code == 403
         assert client.delete("/session", headers=headers).status_code == 403
 
 
@@ -410,7 +410,7 @@ def test_identities_do_not_show_the_csrf_token() -> None:
 
 
 def test_who_bears_no_credentials_costs_nothing() -> None:
-    context: Context = None  # type: ignore[assignment]  # it is not asked
+    context: Context = None  # it is not asked
     for headers in ([], [(b"cookie", b"a=b; c")], [(b"authorization", b"Basic x")], [(b"cookie", b"")]):
         assert not bears_credentials(headers)
         assert identify(context, headers, "POST") is ANONYMOUS_IDENTITY
@@ -588,7 +588,7 @@ def test_few_hashes_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr("api.sign_in._try", slow)
     sign = SignIn()
-    context: Context = None  # type: ignore[assignment]
+    context: Context = None
 
     async def all_at_once() -> list[Any]:
         tries = (sign(context, f"a{n}", "x", f"10.0.0.{n}") for n in range(200))

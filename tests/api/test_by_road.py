@@ -150,6 +150,17 @@ def test_inputs_that_are_not_valid_are_refused(town: None, client: TestClient, n
     assert answer.json()["parameter"]
 
 
+def test_what_is_wrong_with_inputs_is_said(town: None, client: TestClient) -> None:
+    unknown = run(client, "matrix", orig=[[0, 0]], destinations=[[0, 0]]).json()
+    assert (unknown["parameter"], "origins" in unknown["expected"]) == ("orig", True)
+    missing = run(client, "matrix", destinations=[[0, 0]]).json()
+    assert (missing["parameter"], missing["expected"]) == ("origins", "[[lon, lat], …], WGS 84")
+    swapped = run(client, "service-area", places=[[27.3, 105.3]]).json()
+    assert swapped["detail"].endswith("a place lies outside the world: [longitude, latitude] in degrees")
+    many = run(client, "matrix", origins=[[0, 0]] * 201, destinations=[[0, 0]] * 201).json()
+    assert many["expected"] == "200 at most on the shorter side"
+
+
 @pytest.mark.parametrize(
     "body", [b"", b"[]", b"{}", b'{"inputs": 3}', b"\xff", b"[" * 100_000, b'{"inputs": {"lon": NaN}}']
 )

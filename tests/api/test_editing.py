@@ -162,6 +162,19 @@ def test_each_field_says_what_is_wrong(send: Send, properties: dict[str, Any], f
     assert send("GET", ITEMS).json()["numberReturned"] == 0
 
 
+def test_what_ends_before_it_starts_is_refused(send: Send) -> None:
+    path = "/collections/road_closures/items"
+    times = {"starts_at": "2026-11-28T10:00:00Z", "ends_at": "2026-11-28T08:00:00Z"}
+    body = {"type": "Feature", "geometry": {"type": "Point", "coordinates": [105, 27]}, "properties": times}
+    refused = send("POST", path, body)
+    assert (refused.status_code, refused.json()["parameter"]) == (422, "ends_at")
+    assert refused.json()["expected"] == "2026-11-28T10:00:00+00:00 or later"
+    made = send("POST", path, {**body, "properties": {"starts_at": times["starts_at"]}})
+    change = {"properties": {"ends_at": times["ends_at"]}}
+    ended = send("PATCH", f"{path}/{made.json()['id']}", change, **{"if-match": made.headers["etag"]})
+    assert ended.status_code == 422, ended.text
+
+
 def test_all_faults_are_told_at_once(send: Send) -> None:
     answer = send("POST", ITEMS, {"type": "Feature", "geometry": None, "properties": {"class": "x", "indoor": 1}})
     assert {fault["field"] for fault in answer.json()["errors"]} == {"class", "indoor", "geometry"}

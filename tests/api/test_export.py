@@ -61,7 +61,7 @@ def test_every_format(client: TestClient, database: str, form: str, mark: bytes)
     answer = client.get(PATH, params={"format": form})
     assert answer.status_code == 200
     assert answer.content.startswith(mark)
-    assert answer.headers["content-type"] == export.MEDIA_TYPES[form]  # type: ignore[index]
+    assert answer.headers["content-type"] == export.MEDIA_TYPES[form]
     assert answer.headers["cache-control"] == "no-store"
     assert report(answer)["rows"] == 2
 

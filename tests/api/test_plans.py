@@ -54,7 +54,7 @@ def then(many: Readers) -> Readers:
         many.one("SELECT min(recorded_at) FROM released.changes")
         if many.scope.public
         else many.one("SELECT min(recorded_at) FROM internal.changes")
-    )  # type: ignore[misc]
+    )
     return many.at(moment)
 
 

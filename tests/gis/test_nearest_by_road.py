@@ -282,6 +282,20 @@ def test_edited_roads_are_read_anew(database: str, town: dict[str, int], ask: An
     assert dict(ranks(ask()))["one"] == near(2000 * 2**0.5 / M_S)  # it has no numbers: joined where it lies on others
 
 
+def test_a_renewed_network_has_what_the_one_before_was_asked_for(
+    database: str, readers: Readers, town: dict[str, int], tmp_path: Path
+) -> None:
+    roads = Roads(readers, tmp_path)
+    question = Question(lon=at(2, 0)[0], lat=0.0, layers=("shelters",), by="road", at=NOW)
+    nearest_by_road(readers, roads, question)
+    put(database, "roads", {"class": "primary", "name": "short cut", "at": line(at(2, 0), at(4, 2))})
+    here = roads.situation(readers, None, NOW, None, wait=True)  # asks nothing of the shelters
+    assert here.is_last
+    ((_, layer, profile),) = here.known.stops
+    assert (layer, profile) == ("shelters", "fire_engine")
+    assert "in_main_part" in here.open_ways.__dict__
+
+
 def test_an_added_shelter_never_makes_the_first_one_later(database: str, town: dict[str, int], ask: Any) -> None:
     before = ranks(ask(layers=("shelters",)))
     numbers = numpy.random.default_rng(3)

@@ -164,7 +164,7 @@ def test_a_session_begins_and_ends(cursor: Cursor) -> None:
     accounts.add(cursor, "a", "planner", PASSWORD)
     secret = signed_in(cursor, "a")
     assert accounts.SECRET.fullmatch(secret)
-    assert accounts.of_session(cursor, secret, demo=False) == accounts.find(cursor, "a", demo=False)[0]  # type: ignore[index]
+    assert accounts.of_session(cursor, secret, demo=False) == accounts.find(cursor, "a", demo=False)[0]
     for wrong in ("", "x", secret[:-1], secret + "x", secret.swapcase(), "é" * 43, "' OR true --"):
         assert accounts.of_session(cursor, wrong, demo=False) is None
     kept = rows(cursor, "SELECT digest, expires_at - created_at FROM leeward.sessions")
@@ -284,7 +284,7 @@ def test_a_session_that_began_while_the_account_was_revoked_is_none(database: st
 @pytest.mark.parametrize("scope", [RELEASED, INTERNAL])
 @pytest.mark.parametrize("table", TABLES)
 def test_readers_cannot_read_accounts(cursor: Cursor, scope: object, table: str) -> None:
-    cursor.execute(f"SET LOCAL ROLE {scope.role}")  # type: ignore[attr-defined]
+    cursor.execute(f"SET LOCAL ROLE {scope.role}")
     with pytest.raises(DatabaseError, match="permission denied"):
         cursor.execute(f"SELECT 1 FROM leeward.{table}")  # noqa: S608  a table's name
     cursor.connection.rollback()

@@ -269,7 +269,7 @@ def test_number_of_a_dead_server_that_another_process_bears(
     left = lock.read_text()
     holder.leave()
     account = {"user": cluster.owner.pw_uid, "group": cluster.owner.pw_gid, "extra_groups": []}
-    sleeper = subprocess.Popen(["sleep", "60"], **(account if os.geteuid() == 0 else {}))  # type: ignore[call-overload]
+    sleeper = subprocess.Popen(["sleep", "60"], **(account if os.geteuid() == 0 else {}))
     other = new_home()
     try:
         with Cluster(other).running():

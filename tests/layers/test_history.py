@@ -114,7 +114,7 @@ def test_every_moment_can_be_read_again(
         with writers.transaction("test") as cursor:
             for act in acts:
                 play(cursor, model, act)
-        (moment,) = members.one("SELECT max(recorded_at) FROM internal.changes")  # type: ignore[misc]
+        (moment,) = members.one("SELECT max(recorded_at) FROM internal.changes")
         kept.append((moment, dict(model)))
     for moment, then in dict(kept).items():
         assert seen(members, moment) == then

@@ -259,6 +259,20 @@ def mended(report: Report, folder: Path, changes: dict[str, str]) -> Path:
     return path
 
 
+def test_what_ends_before_it_starts_is_rejected(database: str, tmp_path: Path) -> None:
+    lines = [
+        "名称,经度,纬度,起,止",
+        "a,105,27,2026-11-28 10:00,2026-11-28 12:00",
+        "b,105,27,2026-11-28 10:00,2026-11-28 08:00",
+        "c,105,27,,2026-11-28 08:00",
+        "d,105,27,2026-11-28 10:00,",
+    ]
+    report = take(database, write(tmp_path, lines), "road_closures", area="any")
+    assert (report.imported, report.rejected) == (3, 1)
+    (row,) = rejected(report)
+    assert "before" in " ".join(str(value) for value in row.values())
+
+
 def test_rejected_rows_of_a_csv_file_can_be_mended(database: str, tmp_path: Path) -> None:
     report = take(database, write(tmp_path, [HEADING, "1,甲,105,27,10", '2,"乙, 丙\n丁",27,105,10']))
     assert counts(take(database, mended(report, tmp_path, {"经度": "105", "纬度": "27"}))) == (1, 1, 0, 0, 0)

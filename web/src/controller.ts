@@ -57,7 +57,7 @@ export class Controller {
     this.session = new Session(this);
     this.registry = new RegistryControl(this);
     this.live = new LiveChanges(this);
-    setInterval(() => { this.view?.restyle(this.choice); }, ENDED_MS);
+    setInterval(() => { if (this.closures && this.visible(this.closures.id)) this.view?.restyle(this.choice); }, ENDED_MS);
   }
 
   get state(): State {
